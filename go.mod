@@ -1,0 +1,3 @@
+module github.com/editlock/editlock
+
+go 1.26
