@@ -1,0 +1,75 @@
+package deptest
+
+// module is the path of the module whose arrows are held.
+const module = "github.com/editlock/editlock"
+
+// room is a folder of the project and what its production code may import. A folder ending in "/..."
+// stands for everything below it; the longest match counts. Test files may import what they like,
+// save that nothing imports cmd.
+type room struct {
+	folder string
+	ours   []string // rooms of this module that it may import; "" is the root, package editlock
+	never  []string // packages that it may not import directly, a trailing "/..." standing for all below
+	suite  bool     // a test suite, which may import package testing
+	why    string
+}
+
+// pure is what a room without I/O keeps away from.
+var pure = []string{"context", "net/...", "os/...", "io/fs", "database/sql/...", "sync/...", "log/...", "math/rand/...", "crypto/rand", "flag", "runtime/..."}
+
+// rooms is the picture of the architecture. Every package of the module is in one of them; a new one
+// needs a line here, and a reason.
+var rooms = []room{
+	{folder: "", ours: []string{"lease", "store"},
+		never: []string{"net/...", "database/sql/...", "flag", "os/signal", "os/exec"},
+		why:   "a Go program embeds it: it hosts the rules over a store and knows nothing of HTTP, SQL or flags"},
+	{folder: "lease", never: pure,
+		why: "all rules, pure: what depends on nothing can be simulated, replayed and proved"},
+	{folder: "store", why: "the seam: it knows nothing of locks, so that an engine cannot get a rule wrong"},
+	{folder: "store/storetest", ours: []string{"store"}, suite: true,
+		why: "the one suite takes a constructor, so it needs no engine"},
+	{folder: "store/...", ours: []string{"store"},
+		why: "engine glue: no rule, and no engine leans on another"},
+	{folder: "wire", never: append([]string{"time/tzdata"}, pure...),
+		why: "messages are values, the same for every transport and every language"},
+	{folder: "server", ours: []string{"", "lease", "wire"}, never: []string{"database/sql/...", "flag"},
+		why: "a door, not a rule; it serves a Manager over whichever store that has"},
+	{folder: "client", ours: []string{"", "lease", "wire"}, never: []string{"database/sql/...", "flag"},
+		why: "a program that uses the client must not link the server"},
+	{folder: "guard", ours: []string{"", "lease", "wire"}, never: []string{"flag"},
+		why: "an application that only checks saves must not link the server"},
+	{folder: "web", why: "files for the browser, embedded; whoever serves them imports it"},
+	{folder: "cmd/editlock", ours: []string{"", "server", "client", "store/...", "web", "internal/demo", "internal/bench"},
+		why: "wiring only: flags, environment, file"},
+	{folder: "internal/demo", ours: []string{"", "lease", "wire", "server", "store/sqlite", "web", "guard", "examples/usual"},
+		why: "the demo is an application that embeds editlock as any other would"},
+	{folder: "internal/demo/...", ours: []string{"", "lease", "wire", "server", "store/sqlite", "web", "guard", "internal/demo/...", "examples/usual"},
+		why: "parts of the demo"},
+	{folder: "internal/bench", ours: []string{"", "lease", "wire", "server", "store/sqlite"},
+		why: "it measures the server over the default store"},
+	{folder: "internal/deptest", why: "it looks at everything and touches nothing"},
+	{folder: "scripts/...", why: "tools of the build"},
+	{folder: "examples/...", ours: []string{"", "lease", "store", "store/...", "server", "client", "guard", "web", "wire", "examples/..."},
+		why: "an example uses what its reader can use, nothing internal"},
+}
+
+// outside says which rooms may import a module that is not ours. One that is missing here may be imported by none.
+var outside = map[string]struct {
+	rooms []string
+	why   string
+}{
+	"golang.org/x/text":                  {[]string{"lease"}, "the one canonical form of a resource's name is a rule"},
+	"github.com/go-json-experiment/json": {[]string{"lease", "wire"}, "values only; encoding/json keeps no unknown members of a record and lets duplicate members of a frame pass"},
+	"golang.org/x/sync":                  {[]string{"", "store", "server", "internal/demo", "internal/bench"}, "errgroup and singleflight where goroutines are owned"},
+	"golang.org/x/time":                  {[]string{"server"}, "limits per connection belong to the door"},
+	"github.com/lxzan/gws":               {[]string{"server", "client", "internal/bench", "internal/demo", "internal/demo/...", "examples/..."}, "frames are known to the two ends of a socket; the bench and the usual design of the demo are such ends"},
+	"github.com/golang-jwt/jwt":          {[]string{"server", "guard", "cmd/editlock", "internal/demo", "internal/demo/...", "internal/bench"}, "tokens are made and checked at the doors"},
+	"modernc.org/sqlite":                 {[]string{"store/...", "internal/demo", "internal/demo/...", "examples/..."}, "an embedder with another engine must not link SQLite"},
+	"github.com/pressly/goose":           {[]string{"store/..."}, "schema versions are the engine's business"},
+	"github.com/alecthomas/kong":         {[]string{"cmd/editlock"}, "flags are the command's business"},
+	"go.yaml.in/yaml":                    {[]string{"cmd/editlock"}, "the configuration file is the command's business"},
+	"github.com/mattn/go-isatty":         {[]string{"cmd/editlock"}, "how to log is the command's business"},
+}
+
+// noClock are the functions of package time that read a clock or wait: the rules are told the time.
+var noClock = []string{"Now", "Since", "Until", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker", "Sleep"}
