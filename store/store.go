@@ -20,6 +20,10 @@ const (
 	MaxRev   = 1<<53 - 1 // revisions stay exact in a JSON number
 )
 
+// Timeout is the longest that a call waits for its engine. A call that has not been answered by then
+// returns ErrUnavailable, or ErrUnknown where a write may still happen.
+const Timeout = 2 * time.Second
+
 // Errors of a store. A store wraps them, so test with errors.Is.
 var (
 	// ErrNotFound is returned by Get for a key without a record.
@@ -29,8 +33,12 @@ var (
 	ErrConflict = errors.New("store: record has another revision")
 	// ErrTooLarge refuses a key, data, group or batch above the limits, or an empty key. Nothing was written.
 	ErrTooLarge = errors.New("store: too large")
+	// ErrInvalid refuses what only a mistake of the caller can send: a key that is not UTF-8 or holds a
+	// NUL byte, a group without operations, a key twice in a batch, a negative revision. Nothing was written.
+	ErrInvalid = errors.New("store: invalid")
 	// ErrUnknown means that the outcome is not known: it may have been written, or may still be.
-	// Settle it by a further swap of the same key.
+	// Settle it by a further swap of the same key. An error may be ErrUnknown and ErrBroken at once (a failed
+	// fsync): look for ErrUnknown first.
 	ErrUnknown = errors.New("store: outcome unknown")
 	// ErrUnavailable means that the engine does not answer or cannot write now (disk full, say) and that
 	// nothing was written. It may heal.
@@ -48,14 +56,14 @@ var (
 // Record is what a store keeps under a key. Data is opaque to the store and must not be changed by
 // the caller after it was handed over, nor by whoever receives it.
 type Record struct {
-	Key  string    // UTF-8, 1 to MaxKey bytes, ordered bytewise
+	Key  string    // UTF-8 without NUL, 1 to MaxKey bytes, ordered bytewise
 	Rev  int64     // revision of the group that wrote it; from a sequence that rises over the whole store and never repeats
 	Due  time.Time // when the slow pass should look at it, to the microsecond; zero: never
 	Data []byte
 }
 
 // Op is one compare-and-swap: the record under Key must have revision Expect (0: there must be none),
-// and is then replaced, or deleted.
+// and is then replaced, or deleted. Expect 0 with Delete writes nothing: it only demands that there is no record.
 type Op struct {
 	Key    string
 	Expect int64
@@ -85,19 +93,25 @@ type Store interface {
 	// Apply does every group that it can, each all or nothing and independent of the others, in order,
 	// durably. No key may occur twice in a batch. The slice has one result per group; the error
 	// is set, and the slice nil, when the batch as a whole failed: ErrUnknown if any of it may have been written,
-	// another error if nothing was.
+	// another error if nothing was. A batch that breaks a limit or a rule fails as a whole (see Check).
+	// When ctx ends while it is still certain that nothing will be written, Apply returns its error; after
+	// that it waits for the outcome, no longer than Timeout.
 	Apply(ctx context.Context, batch []Group) ([]Result, error)
-	// List returns records whose key starts with prefix and is greater than after, in bytewise key order, at most limit.
+	// List returns records whose key starts with prefix and is greater than after, in bytewise key order, at most limit
+	// (0 or less: none).
 	List(ctx context.Context, prefix, after string, limit int) ([]Record, error)
-	// Due returns records due at or before t, the earliest first, at most limit.
+	// Due returns records due at or before t, the earliest first (by key among equals), at most limit
+	// (0 or less: none).
 	Due(ctx context.Context, t time.Time, limit int) ([]Record, error)
 	// Watch calls hint with keys that have probably changed, until ctx is done. Hints may be lost, doubled, or about this
-	// process's own writes: they only say that a look is worth while. hint must not block.
+	// process's own writes: they only say that a look is worth while. hint must not block. Watch blocks,
+	// and returns the error of ctx, or ErrClosed.
 	Watch(ctx context.Context, hint func(key string)) error
-	// Raise makes every later revision greater than rev. It never lowers the sequence.
+	// Raise makes every later revision greater than rev, durably. It never lowers the sequence. A rev of
+	// MaxRev or more is refused with ErrTooLarge.
 	Raise(ctx context.Context, rev int64) error
 	// Now is the store's own wall clock. It is for people and for the slow pass; no safety rests on it.
 	Now(ctx context.Context) (time.Time, error)
-	// Close releases what the store holds. Calls under way end first.
+	// Close releases what the store holds. Calls under way end first. A second Close does nothing.
 	Close() error
 }

@@ -1,0 +1,198 @@
+// Package mem is a store that keeps its records in memory: for tests, and to try the library without a
+// file. What it holds is gone when the process ends.
+package mem
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/editlock/editlock/store"
+)
+
+// Store is a store.Store in memory.
+type Store struct {
+	hints store.Hints
+
+	mu      sync.RWMutex
+	closed  bool
+	last    int64                   // the last revision given
+	records map[string]store.Record // what there is
+	keys    []string                // its keys, in order
+}
+
+var _ store.Store = (*Store)(nil)
+
+// New makes an empty store.
+func New() *Store {
+	return &Store{last: time.Now().UnixMicro(), records: make(map[string]store.Record)}
+}
+
+// Get returns the record under key, or store.ErrNotFound.
+func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
+	if err := store.CheckKey(key); err != nil {
+		return store.Record{}, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.usable(ctx); err != nil {
+		return store.Record{}, err
+	}
+	r, ok := s.records[key]
+	if !ok {
+		return store.Record{}, store.ErrNotFound
+	}
+	return r, nil
+}
+
+// Apply does every group that it can, all or nothing each.
+func (s *Store) Apply(ctx context.Context, batch []store.Group) ([]store.Result, error) {
+	if err := store.Check(batch); err != nil {
+		return nil, err
+	}
+	results, err := s.apply(ctx, batch)
+	if err == nil {
+		s.hints.Send(batch, results)
+	}
+	return results, err
+}
+
+func (s *Store) apply(ctx context.Context, batch []store.Group) ([]store.Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	results := make([]store.Result, len(batch))
+	for i, g := range batch {
+		results[i].Rev, results[i].Err = s.group(g)
+	}
+	return results, nil
+}
+
+func (s *Store) group(g store.Group) (int64, error) {
+	rev := s.last + 1
+	if rev > store.MaxRev {
+		return 0, fmt.Errorf("%w: the sequence is at its end", store.ErrRevision)
+	}
+	for _, op := range g {
+		if s.records[op.Key].Rev != op.Expect {
+			return 0, store.ErrConflict
+		}
+	}
+	s.last = rev
+	for _, op := range g {
+		if op.Delete {
+			s.remove(op.Key)
+			continue
+		}
+		r := store.Record{Key: op.Key, Rev: rev, Data: bytes.Clone(op.Data)}
+		if !op.Due.IsZero() {
+			r.Due = time.UnixMicro(op.Due.UnixMicro()).UTC()
+		}
+		s.put(r)
+	}
+	return rev, nil
+}
+
+func (s *Store) put(r store.Record) {
+	if _, ok := s.records[r.Key]; !ok {
+		i, _ := slices.BinarySearch(s.keys, r.Key)
+		s.keys = slices.Insert(s.keys, i, r.Key)
+	}
+	s.records[r.Key] = r
+}
+
+func (s *Store) remove(key string) {
+	if _, ok := s.records[key]; !ok {
+		return
+	}
+	i, _ := slices.BinarySearch(s.keys, key)
+	s.keys = slices.Delete(s.keys, i, i+1)
+	delete(s.records, key)
+}
+
+// List returns records by key.
+func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]store.Record, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	i, _ := slices.BinarySearch(s.keys, prefix)
+	if after >= prefix {
+		var found bool
+		if i, found = slices.BinarySearch(s.keys, after); found {
+			i++
+		}
+	}
+	var list []store.Record
+	for ; i < len(s.keys) && len(list) < limit && strings.HasPrefix(s.keys[i], prefix); i++ {
+		list = append(list, s.records[s.keys[i]])
+	}
+	return list, nil
+}
+
+// Due returns records by due time.
+func (s *Store) Due(ctx context.Context, t time.Time, limit int) ([]store.Record, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	var list []store.Record
+	for _, key := range s.keys {
+		if r := s.records[key]; !r.Due.IsZero() && !r.Due.After(t) {
+			list = append(list, r)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b store.Record) int { return a.Due.Compare(b.Due) })
+	return list[:max(0, min(limit, len(list)))], nil
+}
+
+// Watch calls hint with every key that is written.
+func (s *Store) Watch(ctx context.Context, hint func(key string)) error {
+	return s.hints.Watch(ctx, hint)
+}
+
+// Raise makes every later revision greater than rev.
+func (s *Store) Raise(ctx context.Context, rev int64) error {
+	if rev >= store.MaxRev {
+		return fmt.Errorf("%w: revision %d, below %d", store.ErrTooLarge, rev, int64(store.MaxRev))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	s.last = max(s.last, rev)
+	return nil
+}
+
+// Now is the wall clock of this process.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return time.Now(), s.usable(ctx)
+}
+
+// Close forgets every record.
+func (s *Store) Close() error {
+	s.hints.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed, s.records, s.keys = true, nil, nil
+	return nil
+}
+
+// usable is called with the lock held.
+func (s *Store) usable(ctx context.Context) error {
+	if s.closed {
+		return store.ErrClosed
+	}
+	return ctx.Err()
+}
