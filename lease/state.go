@@ -28,7 +28,7 @@ type State struct {
 	Ticket  int64          `json:"ticket,omitzero"`  // the last one given out
 	Version string         `json:"version,omitzero"` // of the content, last named
 	Freed   time.Time      `json:"freed,omitzero"`   // wall time at which the last hold ended; for the slow pass
-	Unknown jsontext.Value `json:",unknown"`         // members of newer versions, kept
+	Unknown jsontext.Value `json:",embed"`         // members of newer versions, kept
 }
 
 // Hold is a grant that is in force, confirmed or not, lapsed or not.
@@ -50,7 +50,7 @@ type Hold struct {
 	Seen      time.Time `json:"-"`
 	LapseSeen time.Time `json:"-"`
 
-	Unknown jsontext.Value `json:",unknown"`
+	Unknown jsontext.Value `json:",embed"`
 }
 
 // Waiter is a place in the queue. It is kept short: 200 of them are in one record.
@@ -61,7 +61,7 @@ type Waiter struct {
 	Since   int64  `json:"t"`          // Unix seconds, for people
 	Absent  bool   `json:"a,omitzero"` // a grant to it was not confirmed; it is skipped until it asks again
 
-	Unknown jsontext.Value `json:",unknown"`
+	Unknown jsontext.Value `json:",embed"`
 }
 
 // Decode reads a state that was stored at revision rev. prev is what this process knew before and now
