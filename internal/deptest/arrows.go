@@ -62,6 +62,7 @@ var outside = map[string]struct {
 	"github.com/go-json-experiment/json": {[]string{"lease", "wire"}, "values only; encoding/json keeps no unknown members of a record and lets duplicate members of a frame pass"},
 	"golang.org/x/sync":                  {[]string{"", "store", "server", "internal/demo", "internal/bench"}, "errgroup and singleflight where goroutines are owned"},
 	"golang.org/x/time":                  {[]string{"server"}, "limits per connection belong to the door"},
+	"golang.org/x/sys":                   {[]string{"store/..."}, "locking a file is the engine's business"},
 	"github.com/lxzan/gws":               {[]string{"server", "client", "internal/bench", "internal/demo", "internal/demo/...", "examples/..."}, "frames are known to the two ends of a socket; the bench and the usual design of the demo are such ends"},
 	"github.com/golang-jwt/jwt":          {[]string{"server", "guard", "cmd/editlock", "internal/demo", "internal/demo/...", "internal/bench"}, "tokens are made and checked at the doors"},
 	"modernc.org/sqlite":                 {[]string{"store/...", "internal/demo", "internal/demo/...", "examples/..."}, "an embedder with another engine must not link SQLite"},
