@@ -1,0 +1,95 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"os"
+	"sync"
+
+	"github.com/editlock/editlock/store"
+)
+
+// A checkpoint writes what the WAL holds back into the data file, so that the WAL can begin again from its
+// start. SQLite would do it in the middle of a commit, which then takes 10 ms and more. Here it runs beside the
+// writer. Under a load that never pauses it cannot catch up; the writer then stops for a moment and empties the WAL.
+
+type checkpointer struct {
+	db      *sql.DB
+	passive *sql.Stmt
+	wal     string
+	wake    chan struct{}
+	one     sync.Mutex // held by whoever checkpoints
+	written int64      // bytes since the last one was asked for, by the writer's estimate; used by the writer alone
+}
+
+func openCheckpointer(ctx context.Context, s *Store) (*checkpointer, error) {
+	c := &checkpointer{db: connect(s.path, walPragmas...), wal: s.path + "-wal", wake: make(chan struct{}, 1)}
+	c.db.SetMaxOpenConns(1)
+	var err error
+	if c.passive, err = c.db.PrepareContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+		_ = c.db.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// ask has a checkpoint run soon.
+func (c *checkpointer) ask() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Store) runCheckpoints() {
+	c := s.checks
+	for {
+		select {
+		case <-c.wake:
+		case <-s.stop:
+			return
+		}
+		if s.failure() != nil {
+			continue
+		}
+		c.one.Lock()
+		_, _, err := runCheckpoint(c.passive)
+		c.one.Unlock()
+		if err != nil && judge(err) == fatal {
+			_ = s.stopForGood(err)
+		}
+	}
+}
+
+// afterWrite is called by the writer when it has answered.
+func (s *Store) afterWrite(batch []store.Group) {
+	c := s.checks
+	for _, g := range batch {
+		for i := range g {
+			c.written += int64(len(g[i].Data)) + 4096
+		}
+	}
+	if c.written < s.lim.passive {
+		return
+	}
+	c.written = 0
+	info, err := os.Stat(c.wal)
+	if err != nil || info.Size() < s.lim.wal || !c.one.TryLock() {
+		c.ask()
+		return
+	}
+	defer c.one.Unlock()
+	if s.failure() != nil {
+		return
+	}
+	if _, _, err := runCheckpoint(s.writer.checkpoint); err != nil && judge(err) == fatal {
+		_ = s.stopForGood(err)
+	}
+}
+
+// runCheckpoint returns how many frames the WAL holds, and how many of them are in the data file.
+func runCheckpoint(stmt *sql.Stmt) (frames, copied int64, err error) {
+	var busy int64
+	err = stmt.QueryRow().Scan(&busy, &frames, &copied)
+	return frames, copied, err
+}

@@ -1,0 +1,121 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/editlock/editlock/store"
+)
+
+// readers is how many reads can be under way at once: each has a connection, with a cache of its own.
+const readers = 4
+
+// reader reads on connections of its own, beside the writer and never waiting for it.
+type reader struct {
+	db             *sql.DB
+	get, list, due *sql.Stmt
+}
+
+func openReader(ctx context.Context, path string) (_ *reader, err error) {
+	r := &reader{db: connect(path, "mode=ro", "busy_timeout(1000)", "query_only(1)", "temp_store(MEMORY)", "cell_size_check(1)")}
+	r.db.SetMaxOpenConns(readers)
+	r.db.SetMaxIdleConns(readers)
+	defer func() {
+		if err != nil {
+			_ = r.close()
+		}
+	}()
+	for _, s := range []struct {
+		to  **sql.Stmt
+		sql string
+	}{
+		{&r.get, "SELECT key, rev, due, data FROM records WHERE key = ?"},
+		{&r.list, "SELECT key, rev, due, data FROM records WHERE key > ? AND key >= ? AND (? IS NULL OR key < ?) ORDER BY key LIMIT ?"},
+		{&r.due, "SELECT key, rev, due, data FROM records WHERE due IS NOT NULL AND due <= ? ORDER BY due, key LIMIT ?"},
+	} {
+		if *s.to, err = r.db.PrepareContext(ctx, s.sql); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (r *reader) close() error { return r.db.Close() }
+
+// Get returns the record under key, or store.ErrNotFound.
+func (s *Store) Get(ctx context.Context, key string) (store.Record, error) {
+	if err := store.CheckKey(key); err != nil {
+		return store.Record{}, err
+	}
+	list, err := s.query(ctx, s.reader.get, 1, []byte(key))
+	if err != nil {
+		return store.Record{}, err
+	}
+	if len(list) == 0 {
+		return store.Record{}, store.ErrNotFound
+	}
+	return list[0], nil
+}
+
+// List returns records by key.
+func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]store.Record, error) {
+	end := endOf(prefix)
+	return s.query(ctx, s.reader.list, limit, []byte(after), []byte(prefix), end, end, limit)
+}
+
+// Due returns records by due time.
+func (s *Store) Due(ctx context.Context, t time.Time, limit int) ([]store.Record, error) {
+	return s.query(ctx, s.reader.due, limit, t.UnixMicro(), limit)
+}
+
+// endOf returns the first key after all that start with prefix; nil if there is none.
+func endOf(prefix string) []byte {
+	end := []byte(prefix)
+	for len(end) > 0 {
+		if end[len(end)-1] < 0xff {
+			end[len(end)-1]++
+			return end
+		}
+		end = end[:len(end)-1]
+	}
+	return nil
+}
+
+func (s *Store) query(ctx context.Context, stmt *sql.Stmt, limit int, args ...any) ([]store.Record, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.calls.Done()
+	if limit <= 0 {
+		return nil, nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, s.lim.timeout)
+	defer cancel()
+	list, err := scan(bounded, stmt, args)
+	if err != nil {
+		return nil, s.fail(ctx, err)
+	}
+	return list, nil
+}
+
+func scan(ctx context.Context, stmt *sql.Stmt, args []any) (list []store.Record, err error) {
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var r store.Record
+		var due sql.NullInt64
+		if err := rows.Scan(&r.Key, &r.Rev, &due, &r.Data); err != nil {
+			return nil, err
+		}
+		if due.Valid {
+			r.Due = time.UnixMicro(due.Int64).UTC()
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
+}
