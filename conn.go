@@ -1,0 +1,353 @@
+package editlock
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/editlock/editlock/lease"
+	"github.com/editlock/editlock/store"
+)
+
+// Connect asks for a session for one connection of a remote page or program. Package server is made of it.
+type Connect struct {
+	// User is who it is, from the access token.
+	User User
+	// Resume names the session to come back to; nil for a new one. Its signature was checked by the caller.
+	Resume *Resume
+	// Nonce is that of this attempt: the same again if the attempt is repeated.
+	Nonce string
+	// Notify is given every snapshot that the connection should see, in order for each resource. It must
+	// not block and must not call the Conn.
+	Notify func(Snapshot)
+	// Closed is called at most once, when the Manager ends the connection: with ErrReplaced,
+	// ErrSessionOver (it may be resumed) or ErrShuttingDown. It must not block.
+	Closed func(error)
+
+	here bool // a session of this process
+}
+
+// Resume is what a resume token proves.
+type Resume struct {
+	Session string
+	Epoch   int64 // with which the token was issued
+}
+
+// Conn is a connection's hold on a session. A newer connection of the session ends it. Its methods may be called
+// from several goroutines; they return ErrReplaced or ErrSessionOver when they come too late, and then
+// have changed nothing. Those with a context return when it ends, but what they began may still be done.
+type Conn struct {
+	m         *Manager
+	s         *session
+	epoch     int64
+	resumed   bool
+	snapshots []Snapshot
+	notify    func(Snapshot)
+	closed    func(error)
+
+	// Under s.mu.
+	watches  map[string]bool // resources; false: only as long as the session is in its record
+	prefixes map[string]struct{}
+}
+
+// Request is what Conn.Acquire asks for.
+type Request struct {
+	Resource string
+	NoWait   bool // answer with a *LockedError rather than wait
+	Move     bool // if another session of the same user holds it, move it here
+}
+
+// HeldLock is a confirmed hold.
+type HeldLock struct {
+	Resource string
+	Fence    int64
+	Until    time.Time // nobody else gets it by expiry before that; by this process's clock
+}
+
+// Connect makes a session, or resumes one. It returns ErrResumeRefused, ErrResumeReused,
+// ErrTooManySessions, ErrUnavailable or ErrShuttingDown.
+func (m *Manager) Connect(ctx context.Context, c Connect) (*Conn, error) {
+	m.mu.Lock()
+	draining := m.draining
+	m.mu.Unlock()
+	switch {
+	case m.ctx.Err() != nil:
+		return nil, ErrClosed
+	case draining:
+		return nil, ErrShuttingDown
+	case !m.vouches():
+		return nil, ErrUnavailable
+	}
+	conn := &Conn{m: m, notify: c.Notify, closed: c.Closed, watches: map[string]bool{}, prefixes: map[string]struct{}{}}
+	if c.Resume == nil {
+		s := newSession(newID(), c.User)
+		s.node, s.epoch, s.nonce, s.conn = m.nodeID(), 1, hashNonce(c.Nonce), conn
+		s.here = c.here
+		s.pulse = m.life.Came(time.Now())
+		conn.s, conn.epoch = s, 1
+		if err := m.add(s); err != nil {
+			return nil, err
+		}
+		return conn, nil
+	}
+	if err := m.resume(ctx, c, conn); err != nil {
+		return nil, err
+	}
+	if err := conn.recall(ctx); err != nil {
+		conn.Disconnect()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// add makes a session known.
+func (m *Manager) add(s *session) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.users[s.user.ID] >= m.cfg.MaxSessions {
+		return ErrTooManySessions
+	}
+	m.users[s.user.ID]++
+	m.sessions[s.id] = s
+	return nil
+}
+
+// resume attaches conn to the session of a resume token, after the new epoch was stored.
+func (m *Manager) resume(ctx context.Context, c Connect, conn *Conn) error {
+	nonce := hashNonce(c.Nonce)
+	for {
+		s := m.find(c.Resume.Session)
+		if s == nil {
+			// Nothing is stored of it and nothing is known: it has nothing to protect.
+			s = newSession(c.Resume.Session, c.User)
+			s.epoch = c.Resume.Epoch
+			if err := m.add(s); err != nil {
+				return err
+			}
+		}
+		select {
+		case s.record <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		again, err := m.attach(ctx, s, c, nonce, conn)
+		<-s.record
+		if !again {
+			return err
+		}
+	}
+}
+
+// attach does one attempt to resume s, whose record is held. It asks for another if the session was
+// forgotten or its record changed meanwhile.
+func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce string, conn *Conn) (again bool, err error) {
+	s.mu.Lock()
+	if m.find(s.id) != s {
+		s.mu.Unlock()
+		return true, nil
+	}
+	if s.user.ID == "" {
+		s.user = c.User // its record is missing: the token, which we signed, knows
+	}
+	if s.user.ID != c.User.ID {
+		s.mu.Unlock()
+		return false, ErrResumeRefused
+	}
+	epoch := c.Resume.Epoch + 1
+	switch {
+	case epoch > s.epoch: // the next one
+	case epoch == s.epoch && nonce == s.nonce: // a repeat of the attempt that made this epoch
+	default:
+		s.mu.Unlock()
+		m.log.Warn("a resume token was used again", "session", s.id, "user", s.user.ID, "epoch", c.Resume.Epoch)
+		return false, ErrResumeReused
+	}
+	next := *newSession(s.id, c.User)
+	next.node, next.epoch, next.nonce = m.nodeID(), epoch, nonce
+	op := store.Op{Key: s.key(), Expect: s.rev, Data: next.encode()}
+	s.mu.Unlock()
+
+	rev := op.Expect
+	if rev != 0 {
+		rev, err = m.write(store.Group{op})
+		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnknown) {
+			if err := m.reread(ctx, s); err != nil {
+				return false, err
+			}
+			return true, nil
+		}
+		if err != nil {
+			return false, storeError(err)
+		}
+	}
+	s.mu.Lock()
+	s.user, s.node, s.epoch, s.nonce, s.rev = c.User, next.node, epoch, nonce, rev
+	s.pulse, s.over = m.life.Came(time.Now()), false
+	old := s.conn
+	s.conn = conn
+	conn.s, conn.epoch, conn.resumed = s, epoch, true
+	s.mu.Unlock()
+	if old != nil {
+		old.end(ErrReplaced)
+	}
+	return false, nil
+}
+
+// reread takes up what the store has of a session.
+func (m *Manager) reread(ctx context.Context, s *session) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.StoreTimeout)
+	defer cancel()
+	rec, err := m.st.Get(ctx, s.key())
+	if errors.Is(err, store.ErrNotFound) {
+		s.mu.Lock()
+		s.rev = 0
+		s.mu.Unlock()
+		return nil
+	} else if err != nil {
+		return storeError(err)
+	}
+	got, err := decodeSession(rec)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.node, s.epoch, s.nonce, s.rev = got.node, got.epoch, got.nonce, got.rev
+	s.mu.Unlock()
+	return nil
+}
+
+// recall takes lapsed locks back and collects what the session holds or waits for.
+func (c *Conn) recall(ctx context.Context) error {
+	c.s.mu.Lock()
+	names := make([]string, 0, len(c.s.in))
+	for name := range c.s.in {
+		names = append(names, name)
+	}
+	c.s.mu.Unlock()
+	for _, name := range names {
+		if err := c.subscribe(name, true); err != nil {
+			return err
+		}
+		a := c.m.do(ctx, name, &op{event: lease.Event{Kind: lease.Resume, Session: c.s.id}, session: c.s, conn: c})
+		if a.err != nil {
+			return a.err
+		}
+		if a.snapshot.Mine.State != MineNone {
+			c.snapshots = append(c.snapshots, a.snapshot)
+		}
+	}
+	return nil
+}
+
+// Session returns the identifier of the session.
+func (c *Conn) Session() string { return c.s.id }
+
+// Epoch returns the number of this connection among those of its session, for the next resume token.
+func (c *Conn) Epoch() int64 { return c.epoch }
+
+// Resumed reports whether the session existed before.
+func (c *Conn) Resumed() bool { return c.resumed }
+
+// Snapshots returns what the session held or waited for when the connection was made.
+func (c *Conn) Snapshots() []Snapshot { return c.snapshots }
+
+// check returns why the connection is no longer its session's. s.mu is held.
+func (c *Conn) check() error {
+	switch {
+	case c.s.conn != c:
+		return ErrReplaced
+	case c.s.over:
+		return ErrSessionOver
+	}
+	return nil
+}
+
+// Acquire asks for a resource. The snapshot says whether it was granted or is waited for. It returns
+// a *LockedError, ErrBadResource, ErrQueueFull, ErrTooManyLocks, ErrTooManyWatches, ErrUnavailable or ErrUnknownOutcome.
+// Asking again for what is held or waited for returns where the session stands.
+func (c *Conn) Acquire(ctx context.Context, q Request) (Snapshot, error) {
+	name, err := lease.ParseResource(q.Resource)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	if err := c.subscribe(name, true); err != nil {
+		return Snapshot{}, err
+	}
+	c.s.mu.Lock()
+	if err = c.check(); err == nil {
+		if _, in := c.s.in[name]; !in && len(c.s.in)+c.s.busy >= c.m.cfg.MaxLocks {
+			err = ErrTooManyLocks
+		}
+	}
+	if err != nil {
+		c.s.mu.Unlock()
+		return Snapshot{}, err
+	}
+	c.s.busy++ // until the op is answered: the session does not end meanwhile
+	user := c.s.user
+	c.s.mu.Unlock()
+	a := c.do(ctx, name, true, lease.Event{Kind: lease.Acquire, User: user.ID, Name: user.Name, NoWait: q.NoWait, Move: q.Move})
+	switch {
+	case a.err != nil:
+		return Snapshot{}, a.err
+	case a.answer == lease.Locked:
+		return a.snapshot, &LockedError{Snapshot: a.snapshot}
+	case a.answer == lease.QueueFull:
+		return a.snapshot, ErrQueueFull
+	}
+	return a.snapshot, nil
+}
+
+// do hands an event of this connection to a resource.
+func (c *Conn) do(ctx context.Context, name string, claims bool, e lease.Event) answer {
+	e.Session = c.s.id
+	a := c.m.do(ctx, name, &op{event: e, session: c.s, conn: c, claims: claims})
+	if a.err == nil && !c.m.vouches() {
+		a.err = ErrUnavailable
+	}
+	return a
+}
+
+// act is do for the events that need no more than a live connection.
+func (c *Conn) act(ctx context.Context, resource string, e lease.Event) (Snapshot, error) {
+	name, err := lease.ParseResource(resource)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	c.s.mu.Lock()
+	err = c.check()
+	c.s.mu.Unlock()
+	if err != nil {
+		return Snapshot{}, err
+	}
+	if err := checkVersion(e.Version); err != nil {
+		return Snapshot{}, err
+	}
+	a := c.do(ctx, name, false, e)
+	if a.err == nil && a.answer == lease.Stale {
+		a.err = ErrStale
+	}
+	return a.snapshot, a.err
+}
+
+// Confirm says that the page to which a grant was made is there. When it returns nil, that is durable and the
+// page may edit. It returns ErrStale, with a snapshot, if the grant has passed on.
+func (c *Conn) Confirm(ctx context.Context, resource string, fence int64) (Snapshot, error) {
+	return c.act(ctx, resource, lease.Event{Kind: lease.Confirm, Fence: fence})
+}
+
+// Release gives a resource back, and names the version of its content if version is not empty. With a
+// fence that is not that of a present hold it changes nothing, and says the same.
+func (c *Conn) Release(ctx context.Context, resource string, fence int64, version string) (Snapshot, error) {
+	return c.act(ctx, resource, lease.Event{Kind: lease.Release, Fence: fence, Version: version})
+}
+
+// Cancel leaves the queue, and gives back a grant that was not confirmed yet. A confirmed hold stays.
+func (c *Conn) Cancel(ctx context.Context, resource string) (Snapshot, error) {
+	return c.act(ctx, resource, lease.Event{Kind: lease.Cancel})
+}
+
+// Changed tells all who wait for or watch the resource that its content was saved as version. Only its holder may: otherwise ErrStale.
+func (c *Conn) Changed(ctx context.Context, resource string, fence int64, version string) (Snapshot, error) {
+	return c.act(ctx, resource, lease.Event{Kind: lease.Changed, Fence: fence, Version: version})
+}

@@ -1,0 +1,106 @@
+package editlock
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/editlock/editlock/lease"
+	"github.com/editlock/editlock/store"
+)
+
+// Reason says why a holding ended.
+type Reason = lease.Reason
+
+// The reasons, as in package lease.
+const (
+	Released    = lease.Released
+	Left        = lease.Left
+	HandedOver  = lease.HandedOver
+	Idle        = lease.Idle
+	Expired     = lease.Expired
+	Unconfirmed = lease.Unconfirmed
+	TakenOver   = lease.TakenOver
+	Forced      = lease.Forced
+	Revoked     = lease.Revoked
+	LoggedOut   = lease.LoggedOut
+)
+
+// HistoryEntry is one change of who holds a resource. It was stored together with the change.
+type HistoryEntry struct {
+	Revision int64 // of the change; the fence, if it was a grant
+	lease.Change
+}
+
+// History returns what happened to a resource, oldest first: at most limit entries that were stored
+// after the one that cursor came with ("" for the beginning), and the cursor of the last.
+func (m *Manager) History(ctx context.Context, resource, cursor string, limit int) ([]HistoryEntry, string, error) {
+	name, err := lease.ParseResource(resource)
+	if err != nil {
+		return nil, "", err
+	}
+	return m.history(ctx, name, cursor, limit)
+}
+
+func (m *Manager) history(ctx context.Context, name, cursor string, limit int) ([]HistoryEntry, string, error) {
+	prefix := historyKey + name + "#"
+	after := ""
+	if cursor != "" {
+		after = prefix + cursor
+	}
+	recs, err := m.st.List(ctx, prefix, after, limit)
+	if err != nil {
+		return nil, "", storeError(err)
+	}
+	entries := make([]HistoryEntry, 0, len(recs))
+	for _, rec := range recs {
+		c, err := lease.DecodeChange(rec.Data, rec.Rev)
+		if err != nil {
+			return nil, "", err
+		}
+		entries = append(entries, HistoryEntry{rec.Rev, c})
+		cursor = rec.Key[len(prefix):]
+	}
+	return entries, cursor, nil
+}
+
+// historyOp is the operation that stores a change of holder. Its key sorts by time; should two changes fall on one
+// microsecond the second's swap fails and is done again with a later one.
+func (m *Manager) historyOp(name string, c *lease.Change, now time.Time) (store.Op, error) {
+	data, err := lease.EncodeChange(*c)
+	if err != nil {
+		return store.Op{}, err
+	}
+	op := store.Op{Key: fmt.Sprintf("%s%s#%016x", historyKey, name, now.UnixMicro()), Data: data}
+	if m.cfg.Retention > 0 {
+		op.Due = now.Add(m.cfg.Retention).UTC().Round(0)
+	}
+	return op, nil
+}
+
+// ended looks up how the holding with the given fence ended. It looks at the last changes only.
+func (m *Manager) ended(ctx context.Context, name string, fence int64) *Ended {
+	const window = 24 * time.Hour
+	cursor := fmt.Sprintf("%016x", time.Now().Add(-window).UnixMicro())
+	for range 10 {
+		entries, next, err := m.history(ctx, name, cursor, 200)
+		if err != nil || len(entries) == 0 {
+			return nil
+		}
+		for _, e := range entries {
+			if e.Ended != nil && e.Ended.Fence == fence {
+				return endedBy(&e.Change)
+			}
+		}
+		cursor = next
+	}
+	return nil
+}
+
+func endedBy(c *lease.Change) *Ended {
+	e := &Ended{Fence: c.Ended.Fence, Reason: c.Ended.Reason, At: c.Ended.Over}
+	if c.Granted != nil {
+		e.By = User{ID: c.Granted.User, Name: c.Granted.Name}
+	}
+	return e
+}

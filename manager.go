@@ -1,0 +1,342 @@
+package editlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/editlock/editlock/lease"
+	"github.com/editlock/editlock/store"
+)
+
+// The kinds of records, by the beginning of their keys.
+const (
+	lockKey    = "lock/"
+	sessionKey = "session/"
+	nodeKey    = "node/"
+	historyKey = "history/"
+)
+
+// Manager hosts sessions over a store. It is one node: several on one store share its locks. All its methods may
+// be called from several goroutines.
+type Manager struct {
+	cfg Config
+	st  store.Store
+	w   *store.Writer
+	log *slog.Logger
+
+	ctx    context.Context // ends with the Manager
+	cancel context.CancelCauseFunc
+	tasks  sync.WaitGroup
+
+	mu        sync.Mutex // never held while a resource's or a session's is taken
+	resources map[string]*resource
+	sessions  map[string]*session
+	users     map[string]int                // sessions a user has on this node
+	prefixes  map[string]map[*Conn]struct{} // who watches what begins so
+	locals    map[*local]struct{}
+	draining  bool
+	latest    int64 // the highest revision seen
+
+	life lease.Liveness
+	node node
+}
+
+// Open starts a Manager on a store, which stays the caller's to close, after the Manager. It reads what
+// the store has, and grants every session that it finds there the time to come back.
+func Open(ctx context.Context, st store.Store, cfg Config) (*Manager, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	m := &Manager{
+		cfg: cfg, st: st, w: store.NewWriter(st), log: cfg.Logger,
+		resources: map[string]*resource{}, sessions: map[string]*session{},
+		users: map[string]int{}, prefixes: map[string]map[*Conn]struct{}{}, locals: map[*local]struct{}{},
+	}
+	m.life = cfg.liveness()
+	m.ctx, m.cancel = context.WithCancelCause(context.Background())
+	if err := m.start(ctx); err != nil {
+		m.cancel(ErrClosed)
+		m.w.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Manager) start(ctx context.Context) error {
+	now := time.Now()
+	err := m.each(ctx, sessionKey, func(rec store.Record) error {
+		s, err := decodeSession(rec)
+		if err != nil {
+			return err
+		}
+		m.sessions[s.id] = s
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var due []string
+	err = m.each(ctx, lockKey, func(rec store.Record) error {
+		s, err := lease.Decode(rec.Data, rec.Rev, lease.State{}, now)
+		if err != nil {
+			return fmt.Errorf("editlock: record of %s: %w", strings.TrimPrefix(rec.Key, lockKey), err)
+		}
+		name := strings.TrimPrefix(rec.Key, lockKey)
+		for id := range s.Names {
+			if m.sessions[id] == nil {
+				// Its record is missing. It is given the time to come back all the same.
+				m.sessions[id] = newSession(id, User{})
+			}
+			m.index(id, name, s)
+		}
+		if !m.cfg.Rules.Next(s, m.know).IsZero() {
+			due = append(due, name)
+		}
+		m.saw(rec.Rev)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := m.join(ctx); err != nil {
+		return err
+	}
+	for _, name := range due {
+		m.post(name, &op{})
+	}
+	m.tasks.Add(2)
+	go m.live()
+	go m.tidy()
+	if n := len(m.sessions); n > 0 {
+		m.log.Info("sessions of before may come back", "sessions", n, "within", m.life.Fresh())
+	}
+	return nil
+}
+
+// each calls f with every record whose key begins with prefix.
+func (m *Manager) each(ctx context.Context, prefix string, f func(store.Record) error) error {
+	for after := ""; ; {
+		recs, err := m.st.List(ctx, prefix, after, 500)
+		if err != nil {
+			return storeError(err)
+		}
+		for _, rec := range recs {
+			if err := f(rec); err != nil {
+				return err
+			}
+			after = rec.Key
+		}
+		if len(recs) < 500 {
+			return nil
+		}
+	}
+}
+
+// Config returns the configuration with its defaults filled in.
+func (m *Manager) Config() Config { return m.cfg }
+
+// Ready returns nil if the Manager may serve new sessions, and otherwise why not.
+func (m *Manager) Ready() error {
+	m.mu.Lock()
+	draining := m.draining
+	m.mu.Unlock()
+	switch {
+	case m.ctx.Err() != nil:
+		return ErrClosed
+	case draining:
+		return ErrShuttingDown
+	case !m.vouches():
+		return ErrUnavailable
+	}
+	return nil
+}
+
+// Drain makes Ready fail and refuses new sessions. Those that there are go on.
+func (m *Manager) Drain() {
+	m.mu.Lock()
+	m.draining = true
+	m.mu.Unlock()
+}
+
+// Close ends the sessions of this process and stops. Sessions of remote pages are not ended: they
+// come back to the next process.
+func (m *Manager) Close() error {
+	m.Drain()
+	for _, s := range m.all() {
+		if s.here {
+			m.endSession(context.Background(), s, Left)
+		}
+	}
+	m.cancel(ErrClosed)
+	for _, s := range m.all() {
+		s.mu.Lock()
+		conn := s.conn
+		s.mu.Unlock()
+		if conn != nil {
+			conn.end(ErrShuttingDown)
+		}
+	}
+	m.mu.Lock()
+	for _, r := range m.resources {
+		m.mu.Unlock()
+		r.mu.Lock()
+		if r.timer != nil {
+			r.timer.Stop()
+		}
+		r.mu.Unlock()
+		m.mu.Lock()
+	}
+	m.mu.Unlock()
+	m.tasks.Wait()
+	m.w.Close()
+	return nil
+}
+
+func (m *Manager) all() []*session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]*session, 0, len(m.sessions))
+	for _, s := range m.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+// know is what the rules may know of a session.
+func (m *Manager) know(id string) lease.Session {
+	if s := m.find(id); s != nil {
+		return s.facts()
+	}
+	return lease.Session{Over: true}
+}
+
+func (m *Manager) find(id string) *session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sessions[id]
+}
+
+// saw notes a revision of the store.
+func (m *Manager) saw(rev int64) {
+	m.mu.Lock()
+	m.latest = max(m.latest, rev)
+	m.mu.Unlock()
+}
+
+// index notes whether the record of a resource names a session.
+func (m *Manager) index(id, name string, state lease.State) {
+	s := m.find(id)
+	if s == nil {
+		s = m.adopt(id)
+	}
+	place, _ := state.Place(id, "")
+	h := state.HoldOf(id, "")
+	s.mu.Lock()
+	if h == nil && place == 0 {
+		delete(s.in, name)
+	} else {
+		s.in[name] = h != nil && h.Lapsed
+	}
+	idle := s.over && len(s.in) == 0
+	s.mu.Unlock()
+	if idle {
+		m.tasks.Go(func() { m.forget(s) })
+	}
+}
+
+// adopt makes a session known of which a record of a resource tells. Its time begins now.
+func (m *Manager) adopt(id string) *session {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.sessions[id]; s != nil {
+		return s
+	}
+	s := newSession(id, User{})
+	m.sessions[id] = s
+	return s
+}
+
+// write applies a group.
+func (m *Manager) write(g store.Group) (int64, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), m.cfg.StoreTimeout)
+	defer cancel()
+	return m.w.Write(ctx, g)
+}
+
+// Check says whether a session holds a resource with a fence now: nil, a *LockedError if somebody else holds
+// it, ErrStale if nobody does or the fence is older. It is certain for the moment at which it was read only: check
+// in the transaction of the write where that is possible.
+func (m *Manager) Check(ctx context.Context, resource, session string, fence int64) error {
+	name, err := lease.ParseResource(resource)
+	if err != nil {
+		return err
+	}
+	rec, err := m.st.Get(ctx, lockKey+name)
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrStale
+	} else if err != nil {
+		return storeError(err)
+	}
+	s, err := lease.Decode(rec.Data, rec.Rev, lease.State{}, time.Now())
+	if err != nil {
+		return err
+	}
+	if !m.vouches() {
+		return ErrUnavailable
+	}
+	if h := s.HoldOf(session, ""); h != nil && h.Fence == fence && !h.Lapsed {
+		return nil
+	}
+	for _, h := range s.Holds {
+		if !h.Lapsed && h.Session != session {
+			return &LockedError{Snapshot: m.view(name, s, rec.Rev, nil, nil)}
+		}
+	}
+	return ErrStale
+}
+
+// Changed tells everybody who waits for or watches a resource that its content was saved as version. It
+// is for the application; a page that holds the lock says it over its connection.
+func (m *Manager) Changed(ctx context.Context, resource, version string) error {
+	name, err := lease.ParseResource(resource)
+	if err != nil {
+		return err
+	}
+	if err := checkVersion(version); err != nil {
+		return err
+	}
+	return m.do(ctx, name, &op{event: lease.Event{Kind: lease.Changed, Version: version}}).err
+}
+
+// maxVersion bounds the name of a version, in bytes.
+const maxVersion = 200
+
+func checkVersion(v string) error {
+	if len(v) > maxVersion {
+		return fmt.Errorf("%w: a version of the content has at most %d bytes", ErrBadRequest, maxVersion)
+	}
+	return nil
+}
+
+// storeError turns what a store says into what the caller of a Manager is told.
+func storeError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrUnknown):
+		return fmt.Errorf("%w (%w)", ErrUnknownOutcome, err)
+	case errors.Is(err, store.ErrTooLarge):
+		return err
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrBroken), errors.Is(err, store.ErrClosed),
+		errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrRevision),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return fmt.Errorf("%w (%w)", ErrUnavailable, err)
+	}
+	return err
+}

@@ -1,0 +1,392 @@
+package editlock
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/editlock/editlock/lease"
+	"github.com/editlock/editlock/store"
+)
+
+const (
+	sweepEvery = time.Second
+	renewEvery = 2 * time.Second
+)
+
+// node is the life of this Manager among those on the same store: docs/lease.md, decision 4.
+type node struct {
+	mu       sync.Mutex
+	id       string
+	rev      int64 // of its record
+	record   lease.NodeRecord
+	renewed  time.Time        // when the last confirmed renewal was sent
+	polled   time.Time        // when the last confirmed look at the others was sent
+	looked   time.Time        // when that look was complete; zero: the next one counts nothing
+	others   map[string]other // what it saw
+	silences lease.Silences
+}
+
+type other struct {
+	rev    int64
+	record lease.NodeRecord
+}
+
+func (m *Manager) nodeID() string {
+	m.node.mu.Lock()
+	defer m.node.mu.Unlock()
+	return m.node.id
+}
+
+// vouches reports whether this node may acknowledge anything now.
+func (m *Manager) vouches() bool {
+	n := &m.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return m.life.Vouches(time.Now(), n.renewed, n.polled)
+}
+
+// join makes the node's record under a new id, and takes up what others had counted.
+func (m *Manager) join(ctx context.Context) error {
+	others, err := m.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	view := m.lives(others)
+	records := map[string]lease.NodeRecord{}
+	for id, o := range others {
+		records[id] = o.record
+	}
+	now := time.Now()
+	id := newID()
+	record := lease.NodeRecord{Started: now.UTC().Round(0), Silences: m.life.TakeUp(view, records)}
+	data, err := lease.EncodeNode(record)
+	if err != nil {
+		return err
+	}
+	rev, err := m.write(store.Group{{Key: nodeKey + id, Data: data}})
+	if err != nil {
+		return storeError(err)
+	}
+	m.saw(rev)
+	n := &m.node
+	n.mu.Lock()
+	n.id, n.rev, n.record, n.others, n.silences = id, rev, record, others, record.Silences
+	n.renewed, n.polled, n.looked = now, now, time.Time{}
+	n.mu.Unlock()
+	return nil
+}
+
+// nodes reads the records of all nodes.
+func (m *Manager) nodes(ctx context.Context) (map[string]other, error) {
+	others := map[string]other{}
+	err := m.each(ctx, nodeKey, func(rec store.Record) error {
+		r, err := lease.DecodeNode(rec.Data)
+		if err != nil {
+			return err
+		}
+		others[rec.Key[len(nodeKey):]] = other{rec.Rev, r}
+		return nil
+	})
+	return others, err
+}
+
+// lives returns the life of every node but this one that has a record or that a session names.
+func (m *Manager) lives(others map[string]other) map[string]int64 {
+	self := m.nodeID()
+	view := map[string]int64{}
+	for _, s := range m.all() {
+		s.mu.Lock()
+		if !s.here && s.node != self {
+			view[s.node] = 0
+		}
+		s.mu.Unlock()
+	}
+	for id, o := range others {
+		if id != self {
+			view[id] = o.record.Life(o.rev)
+		}
+	}
+	return view
+}
+
+// live renews the node's record, and from the same loop ends the sessions whose time is over: a node
+// that cannot sweep cannot stay alive.
+func (m *Manager) live() {
+	defer m.tasks.Done()
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	renewed := time.Now()
+	for {
+		select {
+		case <-m.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if time.Since(renewed) >= renewEvery {
+			renewed = time.Now()
+			if err := m.renew(); err != nil && m.ctx.Err() == nil {
+				m.log.Error("the node could not renew its life; nothing is acknowledged until it can", "error", err)
+			}
+		}
+		m.sweep()
+	}
+}
+
+// renew swaps the node's record, looks at the others', and counts their silence.
+func (m *Manager) renew() error {
+	n := &m.node
+	sent := time.Now()
+	n.mu.Lock()
+	id, rev, record, last := n.id, n.rev, n.record, n.renewed
+	record.Silences = n.silences
+	n.mu.Unlock()
+	data, err := lease.EncodeNode(record)
+	if err != nil {
+		return err
+	}
+	got, err := m.write(store.Group{{Key: nodeKey + id, Expect: rev, Data: data}})
+	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnknown) {
+		return m.recheck(id, err)
+	} else if err != nil {
+		return err
+	}
+	m.saw(got)
+	now := time.Now()
+	if m.life.Gap(last, now) {
+		m.log.Warn("there was no confirmed renewal for too long; every session gets its time afresh", "gap", now.Sub(last).Round(time.Second))
+		m.afresh(id, now)
+	}
+	n.mu.Lock()
+	n.rev, n.record, n.renewed = got, record, sent
+	n.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(m.ctx, m.cfg.StoreTimeout)
+	defer cancel()
+	polled := time.Now()
+	others, err := m.nodes(ctx)
+	now = time.Now()
+	if err != nil {
+		n.mu.Lock()
+		n.looked = time.Time{}
+		n.mu.Unlock()
+		return err
+	}
+	view := m.lives(others)
+	ready := m.Ready() == nil
+	n.mu.Lock()
+	elapsed := time.Duration(0)
+	if !n.looked.IsZero() && ready {
+		elapsed = now.Sub(n.looked)
+	}
+	n.others, n.silences = others, m.life.Count(n.silences, view, got, elapsed)
+	n.polled, n.looked = polled, now
+	if !ready {
+		n.looked = time.Time{}
+	}
+	n.mu.Unlock()
+	return nil
+}
+
+// recheck reads what became of the node's record after a renewal that did not go through as it should.
+func (m *Manager) recheck(id string, why error) error {
+	ctx, cancel := context.WithTimeout(m.ctx, m.cfg.StoreTimeout)
+	defer cancel()
+	rec, err := m.st.Get(ctx, nodeKey+id)
+	if err == nil {
+		r, err := lease.DecodeNode(rec.Data)
+		if err != nil {
+			return err
+		}
+		if r.Ended == 0 {
+			// Nobody else writes a living node's record: a renewal of ours has landed after all. The next one settles it.
+			m.node.mu.Lock()
+			m.node.rev = rec.Rev
+			m.node.mu.Unlock()
+			return why
+		}
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	// Others ended this node. Its sessions are theirs to end, or ours again once they resume here.
+	m.log.Warn("this node was taken for dead; it goes on under a new id, and its sessions resume")
+	if err := m.join(ctx); err != nil {
+		return err
+	}
+	for _, s := range m.all() {
+		s.mu.Lock()
+		conn := s.conn
+		if s.here || s.rev == 0 {
+			s.node, conn = m.nodeID(), nil
+		}
+		s.mu.Unlock()
+		if conn != nil {
+			conn.end(ErrSessionOver)
+		}
+	}
+	return nil
+}
+
+// afresh gives every session of this node its time again.
+func (m *Manager) afresh(id string, now time.Time) {
+	for _, s := range m.all() {
+		s.mu.Lock()
+		if s.node == id {
+			s.pulse = m.life.Afresh(s.pulse, now)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// sweep ends the sessions whose time is over: of this node by their silence, of others by their node's.
+func (m *Manager) sweep() {
+	now := time.Now()
+	n := &m.node
+	n.mu.Lock()
+	self, others, silences := n.id, n.others, n.silences
+	vouches := m.life.Vouches(now, n.renewed, n.polled)
+	renewed := n.renewed
+	n.mu.Unlock()
+	m.doubt(now, renewed)
+	if !vouches {
+		return // our own outage does not count against anybody
+	}
+	ended := map[string]bool{}
+	for _, s := range m.all() {
+		if s.here {
+			continue
+		}
+		s.mu.Lock()
+		node, over, rev := s.node, s.over, s.rev
+		mine := node == self
+		switch {
+		case over || s.busy > 0:
+		case mine && s.pulse.Over(now):
+			s.over, s.since, over = true, s.pulse.Deadline, true
+		case !mine:
+			silence, counted := silences[node]
+			if !counted || m.life.Left(silence, rev, m.cfg.TTL) > 0 {
+				break
+			}
+			// No pause follows: the holder's own belief ended long ago.
+			s.over, s.since, over = true, now.Add(-m.cfg.Rules.Pause), true
+		}
+		s.mu.Unlock()
+		if !over {
+			continue
+		}
+		if o, ok := others[node]; ok && !mine && o.record.Ended == 0 && !ended[node] {
+			if err := m.endNode(node, o); err != nil {
+				m.log.Warn("could not end a silent node; trying again", "node", node, "error", err)
+				s.mu.Lock()
+				s.over = false
+				s.mu.Unlock()
+				continue
+			}
+			ended[node] = true
+		}
+		m.finish(s)
+	}
+}
+
+// endNode marks a silent node as ended, which stops it, before the first of its sessions is ended.
+func (m *Manager) endNode(id string, o other) error {
+	data, err := lease.EncodeNode(o.record.End(o.rev))
+	if err != nil {
+		return err
+	}
+	rev, err := m.write(store.Group{{Key: nodeKey + id, Expect: o.rev, Data: data}})
+	if err != nil {
+		return err
+	}
+	m.saw(rev)
+	m.node.mu.Lock()
+	if m.node.others != nil {
+		m.node.others[id] = other{rev, o.record.End(o.rev)}
+	}
+	m.node.mu.Unlock()
+	return nil
+}
+
+// finish posts the end of a session that is over to all that it holds or waits for, again each time until
+// it is done, and forgets it when nothing is left.
+func (m *Manager) finish(s *session) {
+	s.mu.Lock()
+	kind, reason := lease.Lapse, lease.Reason("")
+	if s.pulse.Left {
+		kind, reason = lease.End, lease.Left
+	}
+	since, conn := s.since, s.conn
+	var names []string
+	for name, lapsed := range s.in {
+		if !lapsed || kind == lease.End {
+			names = append(names, name)
+		}
+	}
+	empty := len(s.in) == 0
+	s.mu.Unlock()
+	if conn != nil {
+		conn.end(ErrSessionOver)
+	}
+	for _, name := range names {
+		m.post(name, &op{
+			event:   lease.Event{Kind: kind, Session: s.id, Reason: reason, Over: since},
+			session: s, ends: true,
+		})
+	}
+	if empty {
+		m.forget(s)
+	}
+}
+
+// forget removes a session that is over and that no record names, and its own record.
+func (m *Manager) forget(s *session) {
+	select {
+	case s.record <- struct{}{}:
+	default:
+		return // its record is being swapped; the next sweep comes by
+	}
+	defer func() { <-s.record }()
+	s.mu.Lock()
+	idle := s.over && len(s.in) == 0 && s.busy == 0
+	rev := s.rev
+	s.mu.Unlock()
+	if !idle {
+		return
+	}
+	if rev != 0 {
+		_, err := m.write(store.Group{{Key: s.key(), Expect: rev, Delete: true}})
+		if errors.Is(err, store.ErrConflict) {
+			_ = m.reread(m.ctx, s)
+			return
+		} else if err != nil {
+			return // the next sweep tries again
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessions[s.id] == s {
+		delete(m.sessions, s.id)
+		if m.users[s.user.ID]--; m.users[s.user.ID] <= 0 {
+			delete(m.users, s.user.ID)
+		}
+	}
+}
+
+// tidy is the slow pass: it looks at records that are due, a few at a time, and deletes old history.
+func (m *Manager) tidy() {
+	defer m.tasks.Done()
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-m.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := m.tidyOnce(); err != nil && m.ctx.Err() == nil {
+			m.log.Warn("the slow pass failed; it comes again", "error", err)
+		}
+	}
+}

@@ -1,0 +1,380 @@
+package editlock
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/editlock/editlock/lease"
+	"github.com/editlock/editlock/store"
+)
+
+// resource is what this node knows of one resource, and the queue of what is to be done to it. One goroutine at
+// a time owns it: that goroutine alone steps the state and swaps the record.
+type resource struct {
+	m    *Manager
+	name string
+
+	mu    sync.Mutex
+	ops   []*op
+	owned bool // an owner goroutine runs
+	gone  bool // it is no longer in the Manager's map: look it up again
+	state lease.State
+	rev   int64
+	conns map[*Conn]struct{} // that are told about it
+	timer *time.Timer        // for what becomes due by time alone
+
+	// Of the owner.
+	known     bool // state is what the store had when this node last looked or wrote
+	unsettled bool // a swap of ours may still land: a further swap has to settle it
+	news      bool // the crowd has not been told of the last change
+	told      time.Time
+}
+
+// op is an event on its way to a resource.
+type op struct {
+	event   lease.Event
+	session *session // of the event; may be nil
+	conn    *Conn    // to which the answer goes, if any: it gets no push of its own
+	claims  bool     // the session's record has to exist: make it in the same group if there is none
+	ends    bool     // only if the session is really over: its record is swapped in the same group
+	tries   int
+	done    chan answer // buffered
+}
+
+// answer is what became of an op.
+type answer struct {
+	snapshot Snapshot
+	answer   lease.Answer
+	err      error
+}
+
+// do hands an op to the resource and waits for its answer. If ctx ends first the op may still be done.
+func (m *Manager) do(ctx context.Context, name string, o *op) answer {
+	o.done = make(chan answer, 1)
+	m.post(name, o)
+	select {
+	case a := <-o.done:
+		return a
+	case <-ctx.Done():
+		return answer{err: context.Cause(ctx)}
+	}
+}
+
+// post hands an op to the resource. Nobody waits for it if o.done is nil.
+func (m *Manager) post(name string, o *op) {
+	for {
+		r := m.resource(name)
+		r.mu.Lock()
+		if r.gone {
+			r.mu.Unlock()
+			continue
+		}
+		r.ops = append(r.ops, o)
+		start := !r.owned
+		r.owned = true
+		r.mu.Unlock()
+		if start {
+			m.tasks.Add(1)
+			go r.own()
+		}
+		return
+	}
+}
+
+// resource returns the one of that name, a new one if need be.
+func (m *Manager) resource(name string) *resource {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.resources[name]
+	if r == nil {
+		r = &resource{m: m, name: name, conns: map[*Conn]struct{}{}}
+		m.resources[name] = r
+	}
+	return r
+}
+
+// own does what is pending until nothing is.
+func (r *resource) own() {
+	defer r.m.tasks.Done()
+	for {
+		r.mu.Lock()
+		ops := r.ops
+		r.ops = nil
+		if len(ops) == 0 {
+			r.rest()
+			r.mu.Unlock()
+			return
+		}
+		r.mu.Unlock()
+		left := r.turn(ops)
+		r.mu.Lock()
+		r.ops = append(left, r.ops...)
+		pending := len(r.ops) > 0
+		r.mu.Unlock()
+		if r.news && (!pending || time.Since(r.told) >= crowdEvery) {
+			r.news, r.told = false, time.Now()
+			r.crowd()
+		}
+	}
+}
+
+// rest ends the ownership, sets the timer for what becomes due, and lets the resource be forgotten if
+// nobody needs it. r.mu is held.
+func (r *resource) rest() {
+	r.owned = false
+	if r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
+	}
+	next := r.m.cfg.Rules.Next(r.state, r.m.know)
+	if r.unsettled || !r.known && len(r.conns) > 0 {
+		next = time.Now().Add(time.Second)
+	}
+	if !next.IsZero() && r.m.ctx.Err() == nil {
+		r.timer = time.AfterFunc(time.Until(next), func() { r.m.post(r.name, &op{}) })
+		return
+	}
+	r.forget()
+}
+
+// forget takes the resource out of the map if nobody needs it. r.mu is held.
+func (r *resource) forget() {
+	if len(r.conns) > 0 || len(r.ops) > 0 || r.owned || r.timer != nil || r.gone {
+		return
+	}
+	r.gone = true
+	r.m.mu.Lock() // always after r.mu, never before it
+	delete(r.m.resources, r.name)
+	r.m.mu.Unlock()
+}
+
+// turn folds ops up to the first change of holder into one swap, and returns those that remain.
+func (r *resource) turn(ops []*op) (left []*op) {
+	m := r.m
+	if err := r.load(); err != nil {
+		r.fail(ops, err)
+		return nil
+	}
+	now := time.Now()
+	base, cur := r.state, r.state
+	group := store.Group{{Key: lockKey + r.name, Expect: r.rev}}
+	var (
+		done   []*op
+		outs   []lease.Outcome
+		change *lease.Change
+		swap   *sessionSwap
+	)
+	defer func() { swap.release() }()
+	for len(ops) > 0 && change == nil {
+		o := ops[0]
+		if o.claims || o.ends {
+			if swap != nil {
+				break // one session's record a swap
+			}
+			var err error
+			if swap, err = o.session.begin(m, o); err != nil {
+				o.reply(answer{err: err})
+				ops = ops[1:]
+				continue
+			}
+		}
+		ops = ops[1:]
+		next, out := m.cfg.Rules.Step(cur, o.event, m.know, now)
+		cur, change = next, out.Change
+		done, outs = append(done, o), append(outs, out)
+	}
+	if len(done) == 0 {
+		return ops
+	}
+
+	before, err1 := lease.Encode(base)
+	after, err2 := lease.Encode(cur)
+	if err := errors.Join(err1, err2); err != nil {
+		r.fail(done, err)
+		return ops
+	}
+	if bytes.Equal(before, after) && change == nil && !swap.needed() && !r.unsettled && !m.cfg.Rules.Stale(cur, now) {
+		r.answer(done, outs, nil)
+		return ops
+	}
+
+	group[0].Data, group[0].Due = after, r.due(cur, now)
+	if m.cfg.Rules.Stale(cur, now) {
+		if r.rev == 0 {
+			r.answer(done, outs, nil)
+			return ops
+		}
+		group[0] = store.Op{Key: group[0].Key, Expect: r.rev, Delete: true}
+	}
+	if change != nil {
+		op, err := m.historyOp(r.name, change, now)
+		if err != nil {
+			r.fail(done, err)
+			return ops
+		}
+		group = append(group, op)
+	}
+	if swap.needed() {
+		group = append(group, swap.op)
+	}
+	rev, err := m.write(group)
+	switch {
+	case err == nil:
+		swap.commit(rev)
+		r.commit(cur, rev, group[0].Delete, change, done)
+		r.tell(done, change)
+		r.answer(done, outs, change)
+		for i, out := range outs {
+			if out.More {
+				ops = append([]*op{{event: done[i].event, session: done[i].session, ends: done[i].ends}}, ops...)
+			}
+		}
+		return ops
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrUnknown):
+		// Read again and do it again: every event is idempotent, so what did land is found done.
+		r.known = false
+		r.unsettled = r.unsettled || errors.Is(err, store.ErrUnknown)
+		swap.stale(m.ctx, m)
+		return append(r.again(done, err), ops...)
+	default:
+		r.fail(done, err)
+		return ops
+	}
+}
+
+// again returns the ops that may be tried once more; the others fail with err.
+func (r *resource) again(ops []*op, err error) (again []*op) {
+	wait := time.Duration(0)
+	for _, o := range ops {
+		if o.tries++; o.tries > 10 {
+			r.fail([]*op{o}, err)
+			continue
+		}
+		wait = time.Duration(o.tries-1) * time.Millisecond
+		again = append(again, o)
+	}
+	if wait > 0 {
+		pause := time.NewTimer(time.Duration(rand.Int64N(int64(wait))) + 1)
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-r.m.ctx.Done():
+		}
+	}
+	return again
+}
+
+// load reads the record unless it is known.
+func (r *resource) load() error {
+	if r.known {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.m.ctx, r.m.cfg.StoreTimeout)
+	defer cancel()
+	rec, err := r.m.st.Get(ctx, lockKey+r.name)
+	state := lease.State{}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		rec.Rev = 0
+	case err != nil:
+		return err
+	default:
+		if state, err = lease.Decode(rec.Data, rec.Rev, r.state, time.Now()); err != nil {
+			r.m.log.Error("a record cannot be read; nobody gets this lock until it can", "resource", r.name, "error", err)
+			return err
+		}
+	}
+	r.set(state, rec.Rev)
+	for s := range state.Names {
+		r.m.index(s, r.name, state)
+	}
+	r.known = true
+	return nil
+}
+
+func (r *resource) set(s lease.State, rev int64) {
+	r.mu.Lock()
+	r.state, r.rev = s, rev
+	r.mu.Unlock()
+}
+
+// due is when the slow pass should look at the record.
+func (r *resource) due(s lease.State, now time.Time) time.Time {
+	rules := r.m.cfg.Rules
+	if s.Empty() {
+		return now.Add(rules.Keep).UTC().Round(0)
+	}
+	for _, h := range s.Holds {
+		if h.Lapsed {
+			return h.Over.Add(rules.Reclaim).UTC().Round(0)
+		}
+	}
+	return time.Time{}
+}
+
+// commit takes up what was stored.
+func (r *resource) commit(cur lease.State, rev int64, deleted bool, change *lease.Change, done []*op) {
+	r.unsettled = false
+	cur = cur.At(rev)
+	seen := time.Now()
+	for i := range cur.Holds {
+		if cur.Holds[i].Fence == rev {
+			cur.Holds[i].Seen = seen
+		}
+	}
+	r.m.saw(rev)
+	if deleted {
+		cur, rev = lease.State{}, 0
+	}
+	r.set(cur, rev)
+	for _, o := range done {
+		if o.session != nil {
+			r.m.index(o.session.id, r.name, cur)
+		}
+	}
+	if change != nil && change.Ended != nil {
+		r.m.index(change.Ended.Session, r.name, cur)
+	}
+	if change != nil && change.Granted != nil {
+		change.Granted.Fence = rev
+		r.m.index(change.Granted.Session, r.name, cur)
+	}
+}
+
+// fail answers ops with an error.
+func (r *resource) fail(ops []*op, err error) {
+	if errors.Is(err, store.ErrRevision) {
+		r.m.log.Error("the store would have repeated a fence; nothing was written", "resource", r.name, "error", err)
+	}
+	r.known = r.known && !errors.Is(err, store.ErrUnknown)
+	for _, o := range ops {
+		o.reply(answer{err: storeError(err)})
+	}
+}
+
+// answer tells those who asked.
+func (r *resource) answer(done []*op, outs []lease.Outcome, change *lease.Change) {
+	for i, o := range done {
+		a := answer{answer: outs[i].Answer}
+		if o.session != nil && o.done != nil {
+			a.snapshot = r.snapshot(o.session, change)
+		}
+		o.reply(a)
+	}
+}
+
+// reply ends an op. It is called once for each.
+func (o *op) reply(a answer) {
+	if o.claims {
+		o.session.mu.Lock()
+		o.session.busy--
+		o.session.mu.Unlock()
+	}
+	if o.done != nil {
+		o.done <- a
+	}
+}

@@ -1,0 +1,163 @@
+package editlock
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/editlock/editlock/lease"
+	"github.com/editlock/editlock/store"
+)
+
+// session is what this node knows of a session: one of its own, or one whose record names another node
+// (one that was here before a restart, say).
+type session struct {
+	id   string
+	user User
+	here bool // it runs in this process
+
+	// record is held (a token is in it) while a swap of the session's record is under way.
+	record chan struct{}
+
+	mu    sync.Mutex
+	node  string // that its record names, or that it would name
+	epoch int64
+	nonce string          // hash of the one with which this epoch began
+	rev   int64           // of its record; 0: it has none
+	conn  *Conn           // attached, or nil
+	in    map[string]bool // the resources whose records name it; true: only with a hold that has lapsed
+	busy  int             // acquires under way: the session does not end meanwhile
+
+	pulse lease.Pulse // of a session of this node, as long as its node is this one
+	over  bool        // its time is over; only a resume changes that
+	since time.Time   // when it was over, by this process's clock
+}
+
+// sessionRecord is what is stored of a session that holds or waits.
+type sessionRecord struct {
+	V     int    `json:"v"`
+	Node  string `json:"node"`
+	Epoch int64  `json:"epoch"`
+	Nonce string `json:"nonce,omitzero"` // hash
+	User  string `json:"user"`
+	Name  string `json:"name,omitzero"`
+	Bye   bool   `json:"bye,omitzero"`
+}
+
+func newSession(id string, user User) *session {
+	return &session{id: id, user: user, record: make(chan struct{}, 1), in: map[string]bool{}}
+}
+
+// newID returns a random identifier of 96 bits in 16 characters.
+func newID() string {
+	var b [12]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// hashNonce returns what is kept of a nonce.
+func hashNonce(nonce string) string {
+	h := sha256.Sum256([]byte(nonce))
+	return base64.RawURLEncoding.EncodeToString(h[:12])
+}
+
+func (s *session) key() string { return sessionKey + s.id }
+
+// encode returns the session's record as it is to be. s.mu is held.
+func (s *session) encode() []byte {
+	data, err := json.Marshal(sessionRecord{
+		V: lease.Version, Node: s.node, Epoch: s.epoch, Nonce: s.nonce,
+		User: s.user.ID, Name: s.user.Name, Bye: s.pulse.Left,
+	}, json.Deterministic(true))
+	if err != nil {
+		panic(err) // strings and numbers: cannot fail
+	}
+	return data
+}
+
+// decodeSession reads a session's record.
+func decodeSession(rec store.Record) (*session, error) {
+	var r sessionRecord
+	if err := json.Unmarshal(rec.Data, &r); err != nil {
+		return nil, fmt.Errorf("editlock: damaged session record %s: %w", rec.Key, err)
+	}
+	if r.V > lease.Version {
+		return nil, lease.ErrNewer
+	}
+	s := newSession(rec.Key[len(sessionKey):], User{r.User, r.Name})
+	s.node, s.epoch, s.nonce, s.rev = r.Node, r.Epoch, r.Nonce, rec.Rev
+	s.pulse.Left = r.Bye
+	return s, nil
+}
+
+// facts returns what the rules may know of the session.
+func (s *session) facts() lease.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// A page that said bye is skipped: it comes back within seconds, or not at all.
+	return lease.Session{User: s.user.ID, Name: s.user.Name, Over: s.over || s.pulse.Left, Here: s.here}
+}
+
+// sessionSwap is a swap of a session's record that goes in the group of a resource's. A nil one is none.
+type sessionSwap struct {
+	s  *session
+	op store.Op
+}
+
+// begin prepares the swap of the session's record that o needs, and holds the record until release. It
+// returns nil if none is needed after all, and an error if o is not to be done.
+func (s *session) begin(m *Manager, o *op) (*sessionSwap, error) {
+	s.record <- struct{}{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	swap := &sessionSwap{s: s}
+	switch {
+	case o.ends && !s.over:
+		swap.unlock()
+		return nil, ErrSessionOver // it came back
+	case o.claims && s.over:
+		swap.unlock()
+		return nil, ErrSessionOver
+	case o.claims && s.rev != 0, o.ends && s.rev == 0:
+		swap.unlock()
+		return nil, nil
+	}
+	if o.claims {
+		s.node = m.nodeID()
+	}
+	// For an end the same is written again: a resume that read the older revision fails.
+	swap.op = store.Op{Key: s.key(), Expect: s.rev, Data: s.encode()}
+	return swap, nil
+}
+
+func (w *sessionSwap) unlock() { <-w.s.record }
+
+func (w *sessionSwap) needed() bool { return w != nil }
+
+func (w *sessionSwap) release() {
+	if w != nil {
+		w.unlock()
+	}
+}
+
+// stale reads the record again, after a swap of it that failed.
+func (w *sessionSwap) stale(ctx context.Context, m *Manager) {
+	if w != nil {
+		_ = m.reread(ctx, w.s) // if that fails too, so does the next swap
+	}
+}
+
+// commit takes up the revision of the record.
+func (w *sessionSwap) commit(rev int64) {
+	if w != nil {
+		w.s.mu.Lock()
+		w.s.rev = rev
+		w.s.mu.Unlock()
+	}
+}

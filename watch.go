@@ -1,0 +1,290 @@
+package editlock
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/editlock/editlock/lease"
+	"github.com/editlock/editlock/store"
+)
+
+// prefixLimit is how many resources the answer to a watch of a prefix has at most.
+const prefixLimit = 1000
+
+// subscribe makes the connection told about a resource, for good or (keep false) as long as its session is in its record.
+func (c *Conn) subscribe(name string, keep bool) error {
+	c.s.mu.Lock()
+	err := c.check()
+	_, known := c.watches[name]
+	if err == nil && !known && len(c.watches)+len(c.prefixes) >= c.m.cfg.MaxWatches {
+		err = ErrTooManyWatches
+	}
+	if err == nil {
+		c.watches[name] = keep || c.watches[name]
+	}
+	c.s.mu.Unlock()
+	if err != nil || known {
+		return err
+	}
+	for {
+		r := c.m.resource(name)
+		r.mu.Lock()
+		if !r.gone {
+			r.conns[c] = struct{}{}
+			r.mu.Unlock()
+			return nil
+		}
+		r.mu.Unlock()
+	}
+}
+
+// unsubscribe ends that.
+func (c *Conn) unsubscribe(name string) {
+	c.m.mu.Lock()
+	r := c.m.resources[name]
+	c.m.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	delete(r.conns, c)
+	r.forget()
+	r.mu.Unlock()
+}
+
+// fade unsubscribes a connection that was told only because its session was in the record.
+func (c *Conn) fade(r *resource) {
+	c.s.mu.Lock()
+	keep, known := c.watches[r.name]
+	fade := known && !keep
+	if fade {
+		delete(c.watches, r.name)
+	}
+	c.s.mu.Unlock()
+	if fade {
+		r.mu.Lock()
+		delete(r.conns, c)
+		r.mu.Unlock()
+	}
+}
+
+// Watch makes the connection told about a resource from now on, and returns what holds. fence, if it is not 0,
+// is one with which the session once held: the snapshot then says how that holding ended, if it is known.
+// It returns ErrBadResource, ErrTooManyWatches or ErrUnavailable.
+func (c *Conn) Watch(ctx context.Context, resource string, fence int64) (Snapshot, error) {
+	name, err := lease.ParseResource(resource)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	if err := c.subscribe(name, true); err != nil {
+		return Snapshot{}, err
+	}
+	a := c.do(ctx, name, false, lease.Event{Kind: lease.Look})
+	if a.err == nil && fence != 0 && a.snapshot.Mine.Fence != fence {
+		a.snapshot.Ended = c.m.ended(ctx, name, fence)
+	}
+	return a.snapshot, a.err
+}
+
+// WatchPrefix makes the connection told about every resource whose name begins with prefix, which is
+// empty or ends with a slash. It returns those that are held, lapsed or waited for, and whether there are more of them.
+func (c *Conn) WatchPrefix(ctx context.Context, prefix string) (_ []Snapshot, more bool, err error) {
+	if prefix, err = lease.ParsePrefix(prefix); err != nil {
+		return nil, false, err
+	}
+	c.s.mu.Lock()
+	err = c.check()
+	_, known := c.prefixes[prefix]
+	if err == nil && !known && len(c.watches)+len(c.prefixes) >= c.m.cfg.MaxWatches {
+		err = ErrTooManyWatches
+	}
+	if err == nil {
+		c.prefixes[prefix] = struct{}{}
+	}
+	c.s.mu.Unlock()
+	if err != nil {
+		return nil, false, err
+	}
+	c.m.watchPrefix(prefix, c, true)
+	var snaps []Snapshot
+	for after := ""; ; {
+		recs, err := c.m.st.List(ctx, lockKey+prefix, after, 500)
+		if err != nil {
+			return nil, false, storeError(err)
+		}
+		for _, rec := range recs {
+			after = rec.Key
+			snap, err := c.m.shown(rec, c.s)
+			if err != nil {
+				return nil, false, err
+			}
+			if snap.State == Free && snap.Waiting == 0 {
+				continue
+			}
+			if len(snaps) == prefixLimit {
+				return snaps, true, nil
+			}
+			snaps = append(snaps, snap)
+		}
+		if len(recs) < 500 {
+			return snaps, false, nil
+		}
+	}
+}
+
+// shown is the snapshot of a stored record.
+func (m *Manager) shown(rec store.Record, s *session) (Snapshot, error) {
+	state, err := lease.Decode(rec.Data, rec.Rev, lease.State{}, time.Now())
+	if err != nil {
+		return Snapshot{}, err
+	}
+	return m.view(strings.TrimPrefix(rec.Key, lockKey), state, rec.Rev, s, nil), nil
+}
+
+// Unwatch ends the pushes about a resource, unless and until the session neither holds nor waits for it.
+func (c *Conn) Unwatch(resource string) {
+	name, err := lease.ParseResource(resource)
+	if err != nil {
+		return
+	}
+	c.s.mu.Lock()
+	_, known := c.watches[name]
+	_, in := c.s.in[name]
+	if known && in {
+		c.watches[name] = false
+	} else {
+		delete(c.watches, name)
+	}
+	c.s.mu.Unlock()
+	if known && !in {
+		c.unsubscribe(name)
+	}
+}
+
+// UnwatchPrefix ends the pushes about what begins with prefix.
+func (c *Conn) UnwatchPrefix(prefix string) {
+	prefix, err := lease.ParsePrefix(prefix)
+	if err != nil {
+		return
+	}
+	c.s.mu.Lock()
+	delete(c.prefixes, prefix)
+	c.s.mu.Unlock()
+	c.m.watchPrefix(prefix, c, false)
+}
+
+// Heard keeps the session alive: a sign of life came from its page. It reports whether this node vouches for it;
+// only then may it be acknowledged.
+func (c *Conn) Heard() bool {
+	now := time.Now()
+	c.s.mu.Lock()
+	ok := c.check() == nil
+	if ok {
+		c.s.pulse = c.m.life.Heard(c.s.pulse, now)
+	}
+	c.s.mu.Unlock()
+	return ok && c.m.vouches()
+}
+
+// Vouch reports whether this node may acknowledge anything now.
+func (c *Conn) Vouch() bool { return c.m.vouches() }
+
+// Held returns the confirmed holds of the session; none while this node does not vouch for them.
+func (c *Conn) Held() []HeldLock {
+	c.s.mu.Lock()
+	err := c.check()
+	until := c.s.pulse.Deadline
+	names := make([]string, 0, len(c.s.in))
+	for name, lapsed := range c.s.in {
+		if !lapsed {
+			names = append(names, name)
+		}
+	}
+	c.s.mu.Unlock()
+	if err != nil || len(names) == 0 || !c.m.vouches() {
+		return nil
+	}
+	var held []HeldLock
+	for _, name := range names {
+		c.m.mu.Lock()
+		r := c.m.resources[name]
+		c.m.mu.Unlock()
+		if r == nil {
+			continue
+		}
+		r.mu.Lock()
+		if h := r.state.HoldOf(c.s.id, ""); h != nil && h.Confirmed && !h.Lapsed {
+			held = append(held, HeldLock{name, h.Fence, until})
+		}
+		r.mu.Unlock()
+	}
+	return held
+}
+
+// Bye says that the page was left: the session has 5 s from now unless it is resumed.
+func (c *Conn) Bye(ctx context.Context) error { return c.m.Bye(ctx, c.s.id, c.epoch) }
+
+// Bye says that the page whose session has this epoch was left. A bye of an older epoch, or of a session
+// that is not known, changes nothing.
+func (m *Manager) Bye(ctx context.Context, session string, epoch int64) error {
+	s := m.find(session)
+	if s == nil {
+		return nil
+	}
+	select {
+	case s.record <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-s.record }()
+	s.mu.Lock()
+	late := s.epoch != epoch || s.pulse.Left || s.here
+	next := newSession(s.id, s.user)
+	next.node, next.epoch, next.nonce, next.pulse.Left = s.node, s.epoch, s.nonce, true
+	op := store.Op{Key: s.key(), Expect: s.rev, Data: next.encode()}
+	s.mu.Unlock()
+	if late {
+		return nil
+	}
+	rev := op.Expect
+	if rev != 0 {
+		var err error
+		if rev, err = m.write(store.Group{op}); err != nil {
+			return storeError(err) // its silence will tell
+		}
+	}
+	s.mu.Lock()
+	s.rev, s.pulse = rev, m.life.ByeSeen(s.pulse, time.Now())
+	s.mu.Unlock()
+	return nil
+}
+
+// Disconnect is a bare disconnect: it changes nothing but that nobody is told any more.
+func (c *Conn) Disconnect() {
+	c.s.mu.Lock()
+	if c.s.conn == c {
+		c.s.conn = nil
+	}
+	watches, prefixes := c.watches, c.prefixes
+	c.watches, c.prefixes = map[string]bool{}, map[string]struct{}{}
+	c.s.mu.Unlock()
+	for name := range watches {
+		c.unsubscribe(name)
+	}
+	for prefix := range prefixes {
+		c.m.watchPrefix(prefix, c, false)
+	}
+}
+
+// end ends the connection from the Manager's side.
+func (c *Conn) end(why error) {
+	c.s.mu.Lock()
+	closed := c.closed
+	c.closed = nil
+	c.s.mu.Unlock()
+	c.Disconnect()
+	if closed != nil {
+		closed(why)
+	}
+}
