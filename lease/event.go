@@ -17,7 +17,7 @@ const (
 	Confirm             // Part, Fence: the page to which it was granted is there
 	Release             // Part, Fence, Version: gives it back
 	Cancel              // Part: does not want it any more
-	Lapse               // Over: the session has been silent for its TTL
+	Lapse               // Over: the session has been silent for its TTL, and is over; else this is late
 	Resume              // the session came back
 	End                 // Reason: the session is over, by a decision
 	Changed             // Part, Fence, Version: content was saved; without Session, by the application
@@ -70,7 +70,8 @@ const (
 type Session struct {
 	User string
 	Name string
-	Over bool // its time is over or it is unknown: it is granted nothing
+	Over bool // its time is over or it is unknown: it is granted nothing, and what it asks is late
+	Left bool // its page said bye and may still come back: it is granted nothing, but keeps what it has
 	Here bool // it runs in this process: a grant to it needs no confirmation
 }
 
@@ -83,7 +84,7 @@ const (
 	Granted                 // it holds: see its Hold
 	Queued                  // it waits
 	Locked                  // it did not want to wait, and somebody else holds
-	Stale                   // the fence is not that of its hold
+	Stale                   // the fence is not that of its hold, or the session is over or was left
 	QueueFull               // too many wait
 )
 

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -23,12 +26,12 @@ var ErrNewer = errors.New("lease: the record was written by a newer version of e
 // Decode put the number in.
 type State struct {
 	V       int            `json:"v"`
-	Holds   []Hold         `json:"holds,omitzero"`
-	Queue   []Waiter       `json:"queue,omitzero"`   // in order of Ticket
-	Ticket  int64          `json:"ticket,omitzero"`  // the last one given out
+	Holds   []Hold         `json:"holds,omitempty"`
+	Queue   []Waiter       `json:"queue,omitempty"`  // in order of Ticket
+	Ticket  int64          `json:"ticket,omitzero"`  // the last one given out; starts again when nobody has one
 	Version string         `json:"version,omitzero"` // of the content, last named
 	Freed   time.Time      `json:"freed,omitzero"`   // wall time at which the last hold ended; for the slow pass
-	Unknown jsontext.Value `json:",embed"`         // members of newer versions, kept
+	Unknown jsontext.Value `json:",embed"`           // members of newer versions, kept
 }
 
 // Hold is a grant that is in force, confirmed or not, lapsed or not.
@@ -40,7 +43,7 @@ type Hold struct {
 	Fence     int64     `json:"fence,omitzero"`
 	Since     time.Time `json:"since"`              // wall time, for people
 	Confirmed bool      `json:"confirmed,omitzero"` // by its page
-	Ticket    int64     `json:"ticket,omitzero"`    // its place in the queue, should it not confirm; 0: it did not want to wait
+	Ticket    int64     `json:"ticket,omitzero"`    // its place in the queue, should it not confirm; 0: none
 	Lapsed    bool      `json:"lapsed,omitzero"`
 	Over      time.Time `json:"over,omitzero"`     // wall time at which its time was over
 	LapseRev  int64     `json:"lapserev,omitzero"` // revision of the swap that set Lapsed
@@ -59,9 +62,30 @@ type Waiter struct {
 	Session string `json:"s"`
 	Part    string `json:"p,omitzero"`
 	Since   int64  `json:"t"`          // Unix seconds, for people
-	Absent  bool   `json:"a,omitzero"` // a grant to it was not confirmed; it is skipped until it asks again
+	Absent  Flag   `json:"a,omitzero"` // a grant to it was not confirmed; it is skipped until it asks again
 
 	Unknown jsontext.Value `json:",embed"`
+}
+
+// Flag is a bool that takes one byte in a record.
+type Flag bool
+
+// MarshalJSONTo writes 1 or 0.
+func (f Flag) MarshalJSONTo(enc *jsontext.Encoder) error {
+	if f {
+		return enc.WriteToken(jsontext.Uint(1))
+	}
+	return enc.WriteToken(jsontext.Uint(0))
+}
+
+// UnmarshalJSONFrom reads what MarshalJSONTo writes.
+func (f *Flag) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	var n uint8
+	if err := json.UnmarshalDecode(dec, &n); err != nil {
+		return err
+	}
+	*f = n != 0
+	return nil
 }
 
 // Decode reads a state that was stored at revision rev. prev is what this process knew before and now
@@ -171,6 +195,8 @@ func Check(s State) error {
 			return fmt.Errorf("fence %d is out of range", h.Fence)
 		case h.Lapsed && !h.Confirmed:
 			return errors.New("a hold that lapsed was never confirmed")
+		case h.Ticket < 0 || h.Ticket > s.Ticket || h.Confirmed && h.Ticket != 0:
+			return fmt.Errorf("a hold has ticket %d", h.Ticket)
 		case !h.Lapsed && (h.LapseRev != 0 || !h.Over.IsZero()):
 			return errors.New("a hold that did not lapse says when it did")
 		}
@@ -180,6 +206,9 @@ func Check(s State) error {
 			}
 			if g.Fence == h.Fence {
 				return fmt.Errorf("fence %d twice", h.Fence)
+			}
+			if g.Ticket != 0 && g.Ticket == h.Ticket {
+				return fmt.Errorf("ticket %d twice", h.Ticket)
 			}
 		}
 		if n, _ := s.Place(h.Session, h.Part); n != 0 {
@@ -195,6 +224,9 @@ func Check(s State) error {
 			return fmt.Errorf("ticket %d is out of order", w.Ticket)
 		}
 		last = w.Ticket
+		if slices.ContainsFunc(s.Holds, func(h Hold) bool { return h.Ticket == w.Ticket }) {
+			return fmt.Errorf("ticket %d twice", w.Ticket)
+		}
 		for _, v := range s.Queue[:i] {
 			if v.Session == w.Session && v.Part == w.Part {
 				return fmt.Errorf("session %s waits twice", w.Session)
@@ -205,3 +237,41 @@ func Check(s State) error {
 }
 
 const maxFence = 1<<53 - 1
+
+// maxHolds bounds how many parts of a resource are held at once, so that its record stays below 64 KiB
+// whatever the names in it. Who asks for one more waits.
+const maxHolds = 32
+
+// MaxText bounds a user id, a name and a version in a record, in bytes. A caller refuses longer ids; of the others see Step.
+const MaxText = 256
+
+// takeBack undoes a lapse.
+func (h *Hold) takeBack() {
+	h.Lapsed, h.LapseRev, h.Over, h.LapseSeen = false, 0, time.Time{}, time.Time{}
+}
+
+// name returns what may stand in a record as a name: it is for people, so a long one is cut.
+func name(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' ' // six bytes in a record, and nothing that anybody could see
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	for len(s) > MaxText {
+		_, n := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-n]
+	}
+	return s
+}
+
+// version returns what may stand in a record as a version of the content: one that is too long, or no
+// text, is unknown rather than cut, since versions are compared.
+func version(s string) string {
+	if len(s) > MaxText || !utf8.ValidString(s) {
+		return ""
+	}
+	return s
+}
+
+func wall(t time.Time) time.Time { return t.Round(0).UTC().Truncate(time.Millisecond) }

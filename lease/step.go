@@ -29,18 +29,27 @@ func (r Rules) Step(s State, e Event, know func(session string) Session, now tim
 	t.apply(e)
 	t.settle()
 	if e.Kind == Acquire && t.out.Answer == Done {
-		t.out.Answer = Queued
-		if h := t.s.HoldOf(e.Session, e.Part); h != nil {
+		switch {
+		case t.s.HoldOf(e.Session, e.Part) != nil:
 			t.out.Answer = Granted
+		case e.NoWait:
+			t.out.Answer = Locked // also if it waits since it asked otherwise: it keeps that place
+		default:
+			t.out.Answer = Queued
 		}
 	}
 	if len(t.s.Holds) == 0 && len(s.Holds) > 0 {
 		t.s.Freed = wall(now)
 	}
+	if len(t.s.Queue) == 0 && !slices.ContainsFunc(t.s.Holds, func(h Hold) bool { return h.Ticket > 0 }) {
+		t.s.Ticket = 0 // a long one makes every waiter longer
+	}
 	return t.s, t.out
 }
 
-// Next returns when something becomes due in s without a further event, zero if never.
+// Next returns when something becomes due in s without a further event, zero if never. A time that has
+// passed means at once: a step makes one change of holder at most, and what it left is for the next Look. If Next is
+// not after now, a Look at now changes s.
 func (r Rules) Next(s State, know func(session string) Session) time.Time {
 	var next time.Time
 	sooner := func(t time.Time) {
@@ -49,6 +58,9 @@ func (r Rules) Next(s State, know func(session string) Session) time.Time {
 		}
 	}
 	t := step{Rules: r, s: s, know: know}
+	if t.first() >= 0 {
+		return time.Unix(0, 0)
+	}
 	for _, h := range s.Holds {
 		switch {
 		case !h.Confirmed:
@@ -78,6 +90,17 @@ type step struct {
 
 func (t *step) apply(e Event) {
 	switch e.Kind {
+	case Acquire, Confirm, Resume:
+		if k := t.know(e.Session); e.Session == "" || k.Over || k.Left && e.Kind != Resume {
+			t.out.Answer = Stale
+			return
+		}
+	case Lapse:
+		if !t.know(e.Session).Over {
+			return // it has come back since
+		}
+	}
+	switch e.Kind {
 	case Acquire:
 		t.acquire(e)
 	case Confirm:
@@ -86,12 +109,12 @@ func (t *step) apply(e Event) {
 		case h == nil || h.Lapsed:
 			t.out.Answer = Stale
 		default:
-			h.Confirmed = true
+			h.Confirmed, h.Ticket = true, 0
 		}
 	case Release:
 		if h := t.mine(e); h != nil {
 			if e.Version != "" {
-				t.s.Version = e.Version
+				t.s.Version = version(e.Version)
 			}
 			t.end(*h, Released)
 		}
@@ -104,8 +127,8 @@ func (t *step) apply(e Event) {
 		t.lapse(e)
 	case Resume:
 		for i := range t.s.Holds {
-			if h := &t.s.Holds[i]; h.Session == e.Session && h.Lapsed {
-				h.Lapsed, h.LapseRev, h.Over, h.LapseSeen = false, 0, time.Time{}, time.Time{}
+			if h := &t.s.Holds[i]; h.Session == e.Session {
+				h.takeBack()
 			}
 		}
 	case End:
@@ -116,7 +139,7 @@ func (t *step) apply(e Event) {
 			t.out.Answer = Stale
 			return
 		}
-		t.s.Version = e.Version
+		t.s.Version = version(e.Version)
 		if t.s.Empty() && t.s.Freed.IsZero() {
 			t.s.Freed = wall(t.now)
 		}
@@ -134,9 +157,7 @@ func (t *step) mine(e Event) *Hold {
 
 func (t *step) acquire(e Event) {
 	if h := t.s.HoldOf(e.Session, e.Part); h != nil {
-		if h.Lapsed {
-			h.Lapsed, h.LapseRev, h.Over, h.LapseSeen = false, 0, time.Time{}, time.Time{}
-		}
+		h.takeBack()
 		return
 	}
 	if e.Move && t.move(e) {
@@ -158,43 +179,44 @@ func (t *step) acquire(e Event) {
 	}
 	// It does not want to wait: it stands at the end only to see whether it would be let in.
 	t.settle()
-	if n, _ := t.s.Place(e.Session, e.Part); n > 0 {
-		t.s.Queue = slices.Delete(t.s.Queue, n-1, n)
-		t.out.Answer = Locked
-		return
-	}
+	t.leave(func(w Waiter) bool { return w.Session == e.Session && w.Part == e.Part })
 	if h := t.s.HoldOf(e.Session, e.Part); h != nil {
 		h.Ticket = 0
 	}
 }
 
-// move hands the lock from another session of the same user to the one that asks.
+// move hands the lock from another session of the same user to the one that asks. It never widens it:
+// who holds a part does not get the whole past those who wait for it.
 func (t *step) move(e Event) bool {
-	from := -1
-	for i, h := range t.s.Holds {
-		if conflict(h.Part, e.Part) {
-			if h.User != e.User || from >= 0 {
-				return false
-			}
-			from = i
-		}
-	}
-	if from < 0 {
+	from := slices.IndexFunc(t.s.Holds, func(h Hold) bool { return h.Part == e.Part && h.User == e.User })
+	if from < 0 || e.User == "" {
 		return false
 	}
-	t.leave(func(w Waiter) bool { return w.Session == e.Session && w.Part == e.Part })
+	n, w := t.s.Place(e.Session, e.Part)
+	switch {
+	case n > 0: // and keeps its place, should it not confirm
+		t.s.Queue = slices.Delete(t.s.Queue, n-1, n)
+	case e.NoWait:
+		w = Waiter{Session: e.Session, Part: e.Part}
+	default:
+		t.s.Ticket++
+		w = Waiter{Ticket: t.s.Ticket, Session: e.Session, Part: e.Part}
+	}
 	t.end(t.s.Holds[from], HandedOver)
-	t.s.Ticket++
-	t.grant(Waiter{Ticket: t.s.Ticket, Session: e.Session, Part: e.Part})
+	t.grant(w)
 	return true
 }
 
 func (t *step) lapse(e Event) {
+	over := e.Over
+	if over.IsZero() || over.After(t.now) {
+		over = t.now
+	}
 	t.leave(func(w Waiter) bool { return w.Session == e.Session })
 	for i := range t.s.Holds {
 		h := &t.s.Holds[i]
 		if h.Session == e.Session && h.Confirmed && !h.Lapsed {
-			h.Lapsed, h.Over, h.LapseSeen = true, wall(e.Over), e.Over
+			h.Lapsed, h.Over, h.LapseSeen = true, wall(over), over
 		}
 	}
 	// What was never confirmed is not worth keeping for a session that has gone.
@@ -223,13 +245,24 @@ func (t *step) settle() {
 	if t.out.Change != nil && t.out.Change.Granted != nil {
 		return
 	}
-	for i, w := range t.s.Queue {
+	if i := t.first(); i >= 0 {
+		w := t.s.Queue[i]
+		t.s.Queue = slices.Delete(t.s.Queue, i, i+1)
+		t.grant(w)
+	}
+}
+
+// first returns the index of the first waiter that may hold now, or -1.
+func (t *step) first() int {
+	if len(t.s.Holds) >= maxHolds {
+		return -1
+	}
+	for i := range t.s.Queue {
 		if t.grantable(i, nil) {
-			t.s.Queue = slices.Delete(t.s.Queue, i, i+1)
-			t.grant(w)
-			return
+			return i
 		}
 	}
+	return -1
 }
 
 // due returns why h ends now by time alone, or "".
@@ -275,13 +308,19 @@ func (t *step) grantable(i int, ignore func(Hold) bool) bool {
 	return true
 }
 
-func (t *step) there(w Waiter) bool { return !w.Absent && !t.know(w.Session).Over }
+func (t *step) there(w Waiter) bool {
+	k := t.know(w.Session)
+	return !bool(w.Absent) && !k.Over && !k.Left
+}
 
 func (t *step) grant(w Waiter) {
 	k := t.know(w.Session)
 	h := Hold{
-		Part: w.Part, Session: w.Session, User: k.User, Name: k.Name,
-		Since: wall(t.now), Ticket: w.Ticket, Confirmed: k.Here, Seen: t.now,
+		Part: w.Part, Session: w.Session, User: k.User, Name: name(k.Name),
+		Since: wall(t.now), Confirmed: k.Here, Seen: t.now,
+	}
+	if !k.Here {
+		h.Ticket = w.Ticket
 	}
 	t.s.Holds = append(t.s.Holds, h)
 	t.change().Granted = holding(h)
@@ -292,7 +331,7 @@ func (t *step) end(h Hold, why Reason) {
 	t.s.Holds = slices.DeleteFunc(t.s.Holds, func(g Hold) bool { return g.Session == h.Session && g.Part == h.Part })
 	ended := holding(h)
 	ended.Reason, ended.Over = why, wall(t.now)
-	if why == Expired {
+	if why == Expired && h.Lapsed {
 		ended.Over = h.Over
 	}
 	t.change().Ended = ended
@@ -317,5 +356,3 @@ func (t *step) leave(who func(Waiter) bool) {
 func holding(h Hold) *Holding {
 	return &Holding{Part: h.Part, Session: h.Session, User: h.User, Name: h.Name, Fence: h.Fence, Since: h.Since}
 }
-
-func wall(t time.Time) time.Time { return t.Round(0).UTC().Truncate(time.Millisecond) }
