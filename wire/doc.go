@@ -20,7 +20,7 @@ const (
 	MaxBye     = 4 << 10  // bytes of the body of a bye
 	MaxToken   = 8 << 10  // bytes of an access token
 	MaxDepth   = 8        // of nested objects and arrays, the message itself included
-	MaxVersion = 256      // bytes of a content version
+	MaxVersion = 200      // bytes of a content version
 	MaxPrefix  = 1000     // snapshots in the answer to a watch of a prefix
 	MaxFence   = 1<<53 - 1
 	MaxID      = 1<<31 - 1
