@@ -3,6 +3,7 @@ package editlock
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/editlock/editlock/lease"
@@ -77,6 +78,9 @@ func (m *Manager) Connect(ctx context.Context, c Connect) (*Conn, error) {
 		return nil, ErrShuttingDown
 	case !m.vouches():
 		return nil, ErrUnavailable
+	}
+	if c.User.ID == "" || len(c.User.ID) > lease.MaxText {
+		return nil, fmt.Errorf("%w: the ID of a user has 1 to %d bytes", ErrBadRequest, lease.MaxText)
 	}
 	conn := &Conn{m: m, notify: c.Notify, closed: c.Closed, watches: map[string]bool{}, prefixes: map[string]struct{}{}}
 	if c.Resume == nil {
@@ -292,6 +296,8 @@ func (c *Conn) Acquire(ctx context.Context, q Request) (Snapshot, error) {
 		return Snapshot{}, a.err
 	case a.answer == lease.Locked:
 		return a.snapshot, &LockedError{Snapshot: a.snapshot}
+	case a.answer == lease.Stale:
+		return a.snapshot, ErrSessionOver
 	case a.answer == lease.QueueFull:
 		return a.snapshot, ErrQueueFull
 	}

@@ -45,9 +45,6 @@ type Lock interface {
 
 // Session makes a session of this process. It lives as long as the Manager, or until it is closed. ctx bounds the call only.
 func (m *Manager) Session(ctx context.Context, user User) (Session, error) {
-	if user.ID == "" {
-		return nil, errors.New("editlock: a session needs the ID of its user")
-	}
 	l := &local{m: m, locks: map[string]*localLock{}, asking: map[string]int{}, changes: map[string]chan struct{}{}, watchers: map[*watcher]struct{}{}}
 	c, err := m.Connect(ctx, Connect{User: user, Nonce: newID(), Notify: l.notify, Closed: l.closed, here: true})
 	if err != nil {

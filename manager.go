@@ -314,12 +314,9 @@ func (m *Manager) Changed(ctx context.Context, resource, version string) error {
 	return m.do(ctx, name, &op{event: lease.Event{Kind: lease.Changed, Version: version}}).err
 }
 
-// maxVersion bounds the name of a version, in bytes.
-const maxVersion = 200
-
 func checkVersion(v string) error {
-	if len(v) > maxVersion {
-		return fmt.Errorf("%w: a version of the content has at most %d bytes", ErrBadRequest, maxVersion)
+	if len(v) > lease.MaxText {
+		return fmt.Errorf("%w: a version of the content has at most %d bytes", ErrBadRequest, lease.MaxText)
 	}
 	return nil
 }

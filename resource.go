@@ -29,6 +29,7 @@ type resource struct {
 
 	// Of the owner.
 	known     bool // state is what the store had when this node last looked or wrote
+	failed    bool // the last turn could not be done: the next one by time alone waits a little
 	unsettled bool // a swap of ours may still land: a further swap has to settle it
 	news      bool // the crowd has not been told of the last change
 	told      time.Time
@@ -131,8 +132,8 @@ func (r *resource) rest() {
 		r.timer = nil
 	}
 	next := r.m.cfg.Rules.Next(r.state, r.m.know)
-	if r.unsettled || !r.known && len(r.conns) > 0 {
-		next = time.Now().Add(time.Second)
+	if again := time.Now().Add(time.Second); r.unsettled || r.failed && !next.IsZero() && next.Before(again) {
+		next = again
 	}
 	if !next.IsZero() && r.m.ctx.Err() == nil {
 		r.timer = time.AfterFunc(time.Until(next), func() { r.m.post(r.name, &op{}) })
@@ -155,6 +156,7 @@ func (r *resource) forget() {
 // turn folds ops up to the first change of holder into one swap, and returns those that remain.
 func (r *resource) turn(ops []*op) (left []*op) {
 	m := r.m
+	r.failed = false
 	if err := r.load(); err != nil {
 		r.fail(ops, err)
 		return nil
@@ -347,6 +349,7 @@ func (r *resource) commit(cur lease.State, rev int64, deleted bool, change *leas
 
 // fail answers ops with an error.
 func (r *resource) fail(ops []*op, err error) {
+	r.failed = true
 	if errors.Is(err, store.ErrRevision) {
 		r.m.log.Error("the store would have repeated a fence; nothing was written", "resource", r.name, "error", err)
 	}

@@ -100,8 +100,7 @@ func decodeSession(rec store.Record) (*session, error) {
 func (s *session) facts() lease.Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// A page that said bye is skipped: it comes back within seconds, or not at all.
-	return lease.Session{User: s.user.ID, Name: s.user.Name, Over: s.over || s.pulse.Left, Here: s.here}
+	return lease.Session{User: s.user.ID, Name: s.user.Name, Over: s.over, Left: s.pulse.Left, Here: s.here}
 }
 
 // sessionSwap is a swap of a session's record that goes in the group of a resource's. A nil one is none.
