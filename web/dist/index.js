@@ -1,0 +1,2712 @@
+// src/clock.ts
+var systemClock = () => ({ mono: performance.now() / 1e3, wall: Date.now() / 1e3 });
+function elapsed(since, now) {
+  return Math.max(now.mono - since.mono, now.wall - since.wall);
+}
+function jumped(since, now) {
+  return Math.abs(now.wall - since.wall - (now.mono - since.mono)) > 2;
+}
+
+// src/belief.ts
+var kept = 32;
+function begin(helloSent, ttl, margin) {
+  return { from: helloSent, span: ttl - margin, unacknowledged: [], lapsed: false };
+}
+function ponged(belief, ping, at) {
+  return { ...belief, unacknowledged: [...belief.unacknowledged, { ping, at }].slice(-kept) };
+}
+function acknowledged(belief, ack, now) {
+  const checked = check(belief, now);
+  if (checked.lapsed) return checked;
+  const pong = checked.unacknowledged.find((sent) => sent.ping === ack);
+  if (!pong) return checked;
+  const unacknowledged = checked.unacknowledged.filter((sent) => sent.ping > ack);
+  return { ...checked, from: pong.at, unacknowledged };
+}
+function check(belief, now) {
+  return belief.lapsed || left(belief, now) > 0 ? belief : { ...belief, lapsed: true };
+}
+function left(belief, now) {
+  return belief.lapsed ? 0 : belief.span - elapsed(belief.from, now);
+}
+
+// src/protocol.ts
+var subprotocol = "editlock.v1";
+function isFields(value2) {
+  return typeof value2 === "object" && value2 !== null && !Array.isArray(value2);
+}
+var text = (value2) => typeof value2 === "string" ? value2 : "";
+var number = (value2) => typeof value2 === "number" && Number.isFinite(value2) ? value2 : 0;
+var list = (value2) => Array.isArray(value2) ? value2 : [];
+function oneOf(value2, allowed) {
+  return allowed.find((candidate) => candidate === value2) ?? null;
+}
+var reasons = [
+  "released",
+  "left",
+  "handed_over",
+  "idle",
+  "expired",
+  "unconfirmed",
+  "taken_over",
+  "forced",
+  "revoked",
+  "logged_out"
+];
+function parseHolder(value2) {
+  if (!isFields(value2)) return null;
+  return {
+    user: text(value2["user"]),
+    name: text(value2["name"]),
+    since: text(value2["since"]),
+    held_for: number(value2["held_for"]),
+    you: value2["you"] === true,
+    yours: value2["yours"] === true
+  };
+}
+function parseMine(value2) {
+  if (!isFields(value2)) return null;
+  const state = oneOf(value2["state"], ["waiting", "absent", "granted", "held", "lapsed"]);
+  if (!state) return null;
+  return {
+    state,
+    position: number(value2["position"]),
+    since: text(value2["since"]),
+    fence: number(value2["fence"]),
+    token: text(value2["token"]),
+    expires_in: number(value2["expires_in"]),
+    confirm_within: number(value2["confirm_within"])
+  };
+}
+function parseEnded(value2) {
+  if (!isFields(value2)) return null;
+  return {
+    fence: number(value2["fence"]),
+    reason: oneOf(value2["reason"], reasons) ?? "expired",
+    at: text(value2["at"])
+  };
+}
+function parseSnapshot(value2) {
+  if (!isFields(value2) || !text(value2["resource"])) return null;
+  const state = oneOf(value2["state"], ["free", "held", "lapsed"]);
+  if (!state) return null;
+  return {
+    resource: text(value2["resource"]),
+    revision: number(value2["revision"]),
+    state,
+    holder: parseHolder(value2["holder"]),
+    waiting: number(value2["waiting"]),
+    version: typeof value2["version"] === "string" ? value2["version"] : null,
+    mine: parseMine(value2["mine"]),
+    ended: parseEnded(value2["ended"])
+  };
+}
+function parseSnapshots(value2) {
+  return list(value2).map(parseSnapshot).filter((snapshot) => snapshot !== null);
+}
+function parseWelcome(f) {
+  const ttl = number(f["ttl"]);
+  if (!text(f["resume"]) || ttl <= 0 || number(f["heartbeat"]) <= 0) return null;
+  const user = isFields(f["user"]) ? f["user"] : {};
+  return {
+    type: "welcome",
+    id: number(f["id"]),
+    session: text(f["session"]),
+    epoch: number(f["epoch"]),
+    resume: text(f["resume"]),
+    resumed: f["resumed"] === true,
+    user: { id: text(user["id"]), name: text(user["name"]) },
+    ttl,
+    margin: number(f["margin"]),
+    heartbeat: number(f["heartbeat"]),
+    pong_timeout: number(f["pong_timeout"]),
+    rights: list(f["rights"]).map(text),
+    token_expires_in: number(f["token_expires_in"]),
+    snapshots: parseSnapshots(f["snapshots"])
+  };
+}
+function parseFreshToken(value2) {
+  if (!isFields(value2) || !text(value2["token"])) return null;
+  return {
+    resource: text(value2["resource"]),
+    fence: number(value2["fence"]),
+    token: text(value2["token"]),
+    expires_in: number(value2["expires_in"])
+  };
+}
+function parseFrame(data) {
+  let f;
+  try {
+    f = JSON.parse(data);
+  } catch {
+    return null;
+  }
+  if (!isFields(f)) return null;
+  const id = number(f["id"]);
+  switch (f["type"]) {
+    case "welcome":
+      return parseWelcome(f);
+    case "ok":
+      return {
+        type: "ok",
+        id,
+        snapshot: parseSnapshot(f["snapshot"]),
+        snapshots: parseSnapshots(f["snapshots"]),
+        more: f["more"] === true,
+        token_expires_in: number(f["token_expires_in"])
+      };
+    case "error":
+      return {
+        type: "error",
+        id,
+        code: text(f["code"]),
+        message: text(f["message"]),
+        retry_after: number(f["retry_after"]),
+        snapshot: parseSnapshot(f["snapshot"])
+      };
+    case "ping":
+      return {
+        type: "ping",
+        ping: number(f["ping"]),
+        ack: number(f["ack"]),
+        locks: list(f["locks"]).map(parseFreshToken).filter((lock) => lock !== null)
+      };
+    case "snapshot": {
+      const snapshot = parseSnapshot(f);
+      return snapshot && { type: "snapshot", snapshot };
+    }
+    case "move":
+      return { type: "move", within: number(f["within"]) };
+    default:
+      return null;
+  }
+}
+function comeback(code) {
+  if (code === 4302 || code === 4303 || code === 4304) return "new";
+  if (code >= 4300 && code <= 4399) return "never";
+  if (code >= 4200 && code <= 4299) return "token";
+  if (code >= 4100 && code <= 4199) return "later";
+  if (code === 1002 || code === 1003 || code === 1007 || code === 1009) return "never";
+  return "now";
+}
+
+// src/link.ts
+var EditlockError = class extends Error {
+  constructor(code, message, retryAfter = 0, frame = null) {
+    super(message);
+    this.code = code;
+    this.retryAfter = retryAfter;
+    this.frame = frame;
+  }
+  code;
+  retryAfter;
+  frame;
+  name = "EditlockError";
+};
+var patience = 10;
+var Link = class {
+  constructor(url, token, credentials, clock, events) {
+    this.token = token;
+    this.clock = clock;
+    this.events = events;
+    this.heard = this.helloSent = clock();
+    this.socket = new WebSocket(url, subprotocol);
+    this.socket.onopen = () => this.hello(credentials);
+    this.socket.onmessage = (message) => this.received(message.data);
+    this.socket.onclose = (close) => this.end(close.code);
+    this.arm(patience);
+  }
+  token;
+  clock;
+  events;
+  welcome = null;
+  /** When anything arrived last. */
+  heard;
+  socket;
+  waiters = /* @__PURE__ */ new Map();
+  belief = null;
+  helloSent;
+  fault = null;
+  lastId = 0;
+  watchdog = 0;
+  over = false;
+  /** Whether this connection vouches for the session now. */
+  sure() {
+    if (!this.belief || this.over) return false;
+    this.belief = check(this.belief, this.clock());
+    return !this.belief.lapsed;
+  }
+  request(request2) {
+    return new Promise((resolve, reject) => {
+      if (this.over || !this.welcome) return reject(disconnected());
+      this.waiters.set(this.send(request2), { resolve, reject });
+    });
+  }
+  /** Closes without a word to the events; open requests are rejected. */
+  close() {
+    if (this.over) return;
+    this.finish();
+    this.socket.close(1e3);
+  }
+  hello(credentials) {
+    this.helloSent = this.clock();
+    this.send({ type: "hello", token: this.token, ...credentials });
+  }
+  send(request2) {
+    const id = ++this.lastId;
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ id, ...request2 }));
+    return id;
+  }
+  received(data) {
+    if (this.over || typeof data !== "string") return;
+    const frame = parseFrame(data);
+    if (!frame) return;
+    this.heard = this.clock();
+    if (frame.type === "ping") return this.ping(frame);
+    this.dispatch(frame);
+  }
+  ping(frame) {
+    const now = this.heard;
+    if (this.belief) {
+      this.belief = ponged(acknowledged(this.belief, frame.ack, now), frame.ping, now);
+    }
+    this.socket.send(JSON.stringify({ type: "pong", ping: frame.ping }));
+    this.armForPing();
+    this.events.pinged(this, frame);
+  }
+  dispatch(frame) {
+    switch (frame.type) {
+      case "welcome":
+        this.welcome = frame;
+        this.belief = begin(this.helloSent, frame.ttl, frame.margin);
+        this.armForPing();
+        return this.events.welcomed(this, frame);
+      case "ok":
+        this.waiters.get(frame.id)?.resolve(frame);
+        this.waiters.delete(frame.id);
+        return;
+      case "error": {
+        const error = new EditlockError(frame.code, frame.message, frame.retry_after, frame.snapshot);
+        if (!this.welcome) {
+          this.fault = error;
+          if (frame.code === "resume_refused") this.hello(this.events.fresh());
+          return;
+        }
+        this.waiters.get(frame.id)?.reject(error);
+        this.waiters.delete(frame.id);
+        return;
+      }
+      case "snapshot":
+        return this.events.pushed(this, frame.snapshot);
+      case "move":
+        return this.events.moving(this, frame.within);
+    }
+  }
+  armForPing() {
+    const welcome = this.welcome;
+    if (welcome) this.arm(welcome.heartbeat * 1.1 + welcome.pong_timeout);
+  }
+  arm(seconds) {
+    clearTimeout(this.watchdog);
+    this.watchdog = window.setTimeout(() => {
+      this.socket.close(1e3);
+      this.end(1006);
+    }, seconds * 1e3);
+  }
+  end(code) {
+    if (this.over) return;
+    this.finish();
+    this.events.closed(this, code, this.fault);
+  }
+  finish() {
+    this.over = true;
+    clearTimeout(this.watchdog);
+    for (const waiter of this.waiters.values()) waiter.reject(disconnected());
+    this.waiters.clear();
+  }
+};
+function disconnected() {
+  return new EditlockError("disconnected", "The connection to the lock server is gone. It comes back by itself.");
+}
+
+// src/access.ts
+var Access = class {
+  constructor(auth, clock) {
+    this.auth = auth;
+    this.clock = clock;
+    this.since = clock();
+  }
+  auth;
+  clock;
+  token = "";
+  since;
+  lifetime = 0;
+  /** A token that is good for some seconds yet. */
+  async get() {
+    if (!this.token || this.left() < 15) await this.renew();
+    return this.token;
+  }
+  /** A new token, whatever there was. */
+  async renew() {
+    this.token = (typeof this.auth === "string" ? await fetchToken(this.auth) : await this.auth()).trim();
+    this.lasts(30);
+    if (!this.token) throw new EditlockError("unauthenticated", "There is no access token. Log in again.");
+    return this.token;
+  }
+  /** What the server said about the token in use, in seconds from now. */
+  lasts(seconds) {
+    this.since = this.clock();
+    this.lifetime = seconds;
+  }
+  forget() {
+    this.token = "";
+  }
+  /** Whether to get the next one, some heartbeats early: hidden pages run no timer in time. */
+  due(heartbeat) {
+    return this.left() < Math.min(60, this.lifetime / 3) + 2 * heartbeat;
+  }
+  left() {
+    return this.lifetime - elapsed(this.since, this.clock());
+  }
+};
+async function fetchToken(url) {
+  const answer = await fetch(url, {
+    credentials: "same-origin",
+    cache: "no-store",
+    headers: { Accept: "application/json, text/plain" }
+  });
+  if (!answer.ok) {
+    throw new EditlockError("unauthenticated", `No access token: ${url} answered ${answer.status}. Log in again.`);
+  }
+  const text2 = await answer.text();
+  if (!text2.trimStart().startsWith("{")) return text2;
+  const body = JSON.parse(text2);
+  const token = typeof body === "object" && body !== null ? body.token : null;
+  return typeof token === "string" ? token : "";
+}
+
+// src/slot.ts
+var letGo = 400;
+var Slot = class _Slot {
+  constructor(key) {
+    this.key = key;
+  }
+  key;
+  stored = fresh();
+  free = null;
+  /** Finds this tab's own session, or makes room for a new one. */
+  static async claim(base) {
+    const slot = new _Slot(`editlock ${base} ${framePath()}`);
+    const before = slot.read();
+    if (before && await slot.hold(before.id, letGo)) {
+      slot.stored = before;
+    } else {
+      slot.write(fresh());
+      await slot.hold(slot.stored.id, letGo);
+    }
+    return slot;
+  }
+  /** What the next hello proves itself with. It is stored already, so that a repeat is the same. */
+  get credentials() {
+    const { nonce, resume } = this.stored;
+    return resume === void 0 ? { nonce } : { nonce, resume };
+  }
+  /** Keeps the next resume token, with a new nonce, in one write. */
+  welcomed(resume) {
+    this.write({ id: this.stored.id, nonce: random(), resume });
+  }
+  /** Forgets the session: the next hello makes a new one. */
+  forget() {
+    this.write({ id: this.stored.id, nonce: random() });
+  }
+  /** Lets the next document of this tab have the slot. */
+  release() {
+    this.free?.();
+    this.free = null;
+  }
+  read() {
+    try {
+      const value2 = JSON.parse(sessionStorage.getItem(this.key) ?? "null");
+      if (typeof value2 !== "object" || value2 === null) return null;
+      const { id, nonce, resume } = value2;
+      if (typeof id !== "string" || typeof nonce !== "string") return null;
+      return typeof resume === "string" ? { id, nonce, resume } : { id, nonce };
+    } catch {
+      return null;
+    }
+  }
+  write(stored) {
+    this.stored = stored;
+    try {
+      sessionStorage.setItem(this.key, JSON.stringify(stored));
+    } catch {
+    }
+  }
+  hold(id, patience3) {
+    const name = `editlock:${id}`;
+    if (!("locks" in navigator)) return this.holdByAsking(name);
+    const given = new AbortController();
+    const timer = setTimeout(() => given.abort(), patience3);
+    return new Promise((resolve) => {
+      const until = new Promise((free) => this.free = free);
+      navigator.locks.request(name, { signal: given.signal }, () => {
+        clearTimeout(timer);
+        resolve(true);
+        return until;
+      }).catch(() => resolve(false));
+    });
+  }
+  /** Without Web Locks, which insecure pages do not have: ask the other tabs. One that is frozen cannot answer. */
+  holdByAsking(name) {
+    if (typeof BroadcastChannel === "undefined") return Promise.resolve(true);
+    const channel = new BroadcastChannel(name);
+    return new Promise((resolve) => {
+      let ours = true;
+      channel.onmessage = (message) => {
+        if (message.data === "taken") ours = false;
+      };
+      channel.postMessage("taken?");
+      setTimeout(() => {
+        if (!ours) channel.close();
+        else channel.onmessage = (message) => message.data === "taken?" && channel.postMessage("taken");
+        this.free = () => channel.close();
+        resolve(ours);
+      }, 150);
+    });
+  }
+};
+function fresh() {
+  return { id: random(), nonce: random() };
+}
+function random() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+function framePath() {
+  const path = [];
+  for (let frame = window; frame !== frame.parent; frame = frame.parent) {
+    let index = 0;
+    while (index < frame.parent.length && frame.parent[index] !== frame) index++;
+    path.unshift(index);
+  }
+  return path.length ? path.join(".") : "top";
+}
+
+// src/connection.ts
+var Connection = class {
+  /** `base` is the absolute URL at which the server's handler is mounted, without a slash at its end. */
+  constructor(base, access, clock, events) {
+    this.base = base;
+    this.access = access;
+    this.clock = clock;
+    this.events = events;
+  }
+  base;
+  access;
+  clock;
+  events;
+  slot = null;
+  current = null;
+  next = null;
+  timer = 0;
+  attempts = 0;
+  working = false;
+  /** Rises when everything in progress is to be forgotten. */
+  life = 0;
+  lastTry = null;
+  wanted = false;
+  renewing = false;
+  /** Connects, and stays connected, until `leave`. */
+  open() {
+    if (this.wanted) return;
+    this.wanted = true;
+    void this.connect();
+  }
+  /** Whether the server vouches for the session now. */
+  sure() {
+    return this.current?.sure() ?? false;
+  }
+  online() {
+    return this.current !== null;
+  }
+  /** Seconds since the server was heard last; infinite without a link. */
+  silence() {
+    return this.current ? elapsed(this.current.heard, this.clock()) : Infinity;
+  }
+  request(request2) {
+    return this.current ? this.current.request(request2) : Promise.reject(disconnected());
+  }
+  /** Belief that has lapsed comes back only on a new link: sees to it that there is one. */
+  check() {
+    if (this.wanted && this.current && !this.current.sure() && !this.next && !this.timer) void this.connect();
+  }
+  /** Comes back at once, on a new link; the present one is not to be trusted if `drop`. */
+  retry(drop) {
+    if (!this.wanted) return;
+    if (drop && this.current) {
+      this.current.close();
+      this.current = null;
+      this.events.down();
+    }
+    if (drop && this.next) {
+      this.next.close();
+      this.next = null;
+    }
+    const since = this.lastTry ? elapsed(this.lastTry, this.clock()) : Infinity;
+    if (since < 1) this.later(1 - since);
+    else void this.connect();
+  }
+  /** The page is going: says so, in a way that outlives it, and lets go of everything. */
+  leave() {
+    if (!this.wanted) return;
+    this.wanted = false;
+    this.life++;
+    clearTimeout(this.timer);
+    this.timer = 0;
+    const resume = this.slot?.credentials.resume;
+    if (resume !== void 0 && (this.current || this.attempts)) {
+      void fetch(`${this.base}/v1/bye`, {
+        method: "POST",
+        keepalive: true,
+        credentials: "same-origin",
+        headers: { "Content-Type": "text/plain" },
+        body: JSON.stringify({ resume })
+      }).catch(() => void 0);
+    }
+    this.next?.close();
+    this.next = null;
+    const had = this.current;
+    this.current = null;
+    had?.close();
+    this.slot?.release();
+    this.slot = null;
+    if (had) this.events.down();
+  }
+  async connect() {
+    if (this.next || this.working || !this.wanted) return;
+    clearTimeout(this.timer);
+    this.timer = 0;
+    this.working = true;
+    this.lastTry = this.clock();
+    const life = this.life;
+    try {
+      const slot = this.slot ?? await Slot.claim(this.base);
+      if (life !== this.life) return slot.release();
+      this.slot = slot;
+      const token = await this.access.get();
+      if (life !== this.life) return;
+      const url = `${this.base.replace(/^http/, "ws")}/v1/socket`;
+      this.next = new Link(url, token, slot.credentials, this.clock, this);
+    } catch (error) {
+      if (life !== this.life) return;
+      this.events.trouble(asError(error));
+      this.attempts = Math.max(this.attempts, 1);
+      this.later(this.delay());
+    } finally {
+      this.working = false;
+      if (life !== this.life && this.wanted) void this.connect();
+    }
+  }
+  later(seconds) {
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => {
+      this.timer = 0;
+      void this.connect();
+    }, seconds * 1e3);
+  }
+  /** Full jitter, so that those cut off together do not come back together. */
+  delay() {
+    const attempt = this.attempts++;
+    if (attempt === 0) return Math.random() * 4;
+    const most = Math.min(this.events.urgent() ? 5 : 20, 2 ** attempt);
+    return 0.5 + Math.random() * (most - 0.5);
+  }
+  // What a link reports.
+  fresh() {
+    this.slot?.forget();
+    const nonce = this.slot?.credentials.nonce ?? "";
+    return { nonce };
+  }
+  welcomed(link, welcome) {
+    if (link !== this.next) return;
+    this.slot?.welcomed(welcome.resume);
+    const before = this.current;
+    this.current = link;
+    this.next = null;
+    this.attempts = 0;
+    before?.close();
+    if (welcome.token_expires_in > 0) this.access.lasts(welcome.token_expires_in);
+    this.events.trouble(null);
+    this.events.welcomed(welcome);
+  }
+  pushed(link, snapshot) {
+    if (link === this.current) this.events.pushed(snapshot);
+  }
+  pinged(link, ping) {
+    if (link !== this.current) return;
+    this.events.pinged(ping);
+    void this.renewToken(link);
+  }
+  moving(link, within) {
+    if (link === this.current && !this.next) this.later(Math.random() * within);
+  }
+  closed(link, code, fault) {
+    if (link === this.next) this.next = null;
+    else if (link === this.current) {
+      this.current = null;
+      this.events.down();
+      if (this.next) return;
+    } else return;
+    this.comeBack(code, fault);
+  }
+  comeBack(code, fault) {
+    const how = comeback(code);
+    if (fault && fault.code !== "resume_refused") this.events.trouble(fault);
+    switch (how) {
+      case "never":
+        this.wanted = false;
+        this.life++;
+        return this.events.trouble(fault ?? new EditlockError("bad_request", `The server ended the connection (${code}).`));
+      case "token":
+        this.access.forget();
+        return this.later(this.attempts++ === 0 ? 0 : this.delay());
+      case "new":
+        this.slot?.forget();
+        break;
+      case "later":
+        this.attempts = Math.max(this.attempts, 1);
+        break;
+      case "now":
+    }
+    this.later(Math.max(this.delay(), fault?.retryAfter ?? 0));
+  }
+  async renewToken(link) {
+    const heartbeat = link.welcome?.heartbeat ?? 0;
+    if (this.renewing || !this.access.due(heartbeat)) return;
+    this.renewing = true;
+    try {
+      const token = await this.access.renew();
+      const { token_expires_in } = await link.request({ type: "token", token });
+      this.access.lasts(token_expires_in);
+      this.events.trouble(null);
+    } catch (error) {
+      if (asError(error).code !== "disconnected") this.events.trouble(asError(error));
+    } finally {
+      this.renewing = false;
+    }
+  }
+};
+function asError(error) {
+  if (error instanceof EditlockError) return error;
+  return new EditlockError("unavailable", error instanceof Error ? error.message : String(error));
+}
+
+// src/lock.ts
+function initial(resource) {
+  return {
+    resource,
+    wants: false,
+    queue: true,
+    move: false,
+    view: null,
+    online: false,
+    sure: false,
+    doubt: false,
+    ask: true,
+    flight: null,
+    fence: 0,
+    fresh: 0,
+    loading: 0,
+    token: "",
+    tokenFor: 0,
+    lost: null,
+    error: null,
+    version: null,
+    closed: false,
+    watched: false
+  };
+}
+function reduce(s, e) {
+  switch (e.type) {
+    case "acquire":
+      return { ...s, wants: true, queue: e.queue, move: s.move || e.move, lost: null, error: null, version: null };
+    case "release":
+      return { ...s, wants: false, move: false, lost: null, version: e.version ?? s.version };
+    case "close":
+      return { ...s, wants: false, move: false, closed: true };
+    case "reopen":
+      return { ...s, closed: false };
+    case "online": {
+      const up = { ...s, online: true, flight: null, watched: false };
+      return e.snapshot ? { ...take(up, e.snapshot), doubt: false, ask: false, watched: true } : { ...up, ask: true };
+    }
+    case "offline":
+      return { ...s, online: false, flight: null };
+    case "sure":
+      return s.sure === e.sure ? s : { ...s, sure: e.sure };
+    case "doubt":
+      return s.fence ? { ...s, doubt: true, ask: true } : s;
+    case "sent":
+      return { ...s, flight: e.request, move: e.request === "acquire" ? false : s.move };
+    case "answer": {
+      const asked = e.request === "watch" || e.request === "acquire" && s.fence === 0;
+      const watched = asked || e.request === "acquire" ? true : e.request === "unwatch" ? false : s.watched;
+      const next = { ...s, flight: null, error: null, watched, ...asked ? { doubt: false, ask: false } : {} };
+      return e.snapshot && e.snapshot.resource ? take(next, e.snapshot) : next;
+    }
+    case "refused":
+      return refused({ ...s, flight: null }, e.request, e.error, e.snapshot);
+    case "unanswered":
+      return { ...s, flight: null };
+    case "push":
+      return s.view && e.snapshot.revision < s.view.revision ? s : take(s, e.snapshot);
+    case "token":
+      return e.fence === s.fence ? { ...s, token: e.token, tokenFor: e.expires } : s;
+    case "loading":
+      return { ...s, loading: e.fence };
+    case "loaded":
+      return e.fence === s.fence ? { ...s, fresh: e.fence, loading: 0 } : s;
+    case "unloaded":
+      return e.fence === s.fence ? { ...s, loading: 0, wants: false, error: e.error } : s;
+  }
+}
+var decided = ["handed_over", "idle", "taken_over", "forced", "revoked", "logged_out"];
+function take(s, view) {
+  const mine = view.mine;
+  const first = s.view === null;
+  const next = { ...s, view };
+  if (mine && (mine.state === "held" || mine.state === "granted" || mine.state === "lapsed")) {
+    const adopted = first && mine.state !== "granted";
+    const same2 = mine.fence === s.fence;
+    return {
+      ...next,
+      wants: s.wants || first && !s.closed,
+      fence: mine.fence,
+      fresh: adopted ? mine.fence : s.fresh,
+      loading: same2 ? s.loading : 0,
+      token: mine.state === "held" && mine.token ? mine.token : same2 ? s.token : "",
+      tokenFor: mine.state === "held" && mine.token ? mine.expires_in : same2 ? s.tokenFor : 0,
+      lost: s.lost?.fence === mine.fence ? null : s.lost
+    };
+  }
+  if (mine && first && !s.closed) return { ...next, wants: true };
+  if (s.fence === 0) return next;
+  const ended = view.ended?.fence === s.fence ? view.ended : null;
+  const reason = ended?.reason ?? null;
+  const inUse = s.fresh === s.fence;
+  const gone = { ...next, fence: 0, fresh: 0, loading: 0, token: "", tokenFor: 0, doubt: false };
+  if (!s.wants) return gone;
+  if (!inUse && !decided.includes(reason)) return gone;
+  return { ...gone, wants: false, lost: { fence: s.fence, reason, at: ended?.at ?? null } };
+}
+var passing = [
+  "unavailable",
+  "unknown_outcome",
+  "rate_limited",
+  "queue_full",
+  "shutting_down",
+  "too_many_watches"
+];
+function isPassing(code) {
+  return passing.includes(code);
+}
+function refused(s, request2, error, snapshot) {
+  const next = snapshot ? take(s, snapshot) : s;
+  if (error.code === "stale_fence") return request2 === "confirm" ? { ...next, ask: true } : next;
+  if (isPassing(error.code)) return { ...next, error };
+  if (request2 === "watch") return { ...next, ask: false, doubt: false, wants: false, watched: true, error };
+  return { ...next, wants: false, error };
+}
+function plan(s) {
+  if (!s.online || s.flight) return null;
+  const resource = s.resource;
+  const mine = s.view?.mine ?? null;
+  const onlyAsk = s.ask && !(s.wants && s.fence === 0);
+  if (onlyAsk && !s.closed) return s.fence ? { type: "watch", resource, fence: s.fence } : { type: "watch", resource };
+  if (!s.wants) {
+    switch (mine?.state) {
+      case "granted":
+      case "waiting":
+      case "absent":
+        return { type: "cancel", resource };
+      case "held":
+      case "lapsed":
+        return { type: "release", resource, fence: mine.fence, ...s.version === null ? {} : { version: s.version } };
+      default:
+        if (s.closed) return s.watched ? { type: "unwatch", resource } : null;
+        return s.watched ? null : { type: "watch", resource };
+    }
+  }
+  if (s.move) return { type: "acquire", resource, move: true };
+  switch (mine?.state) {
+    case void 0:
+    case "absent":
+    case "lapsed":
+      return s.queue ? { type: "acquire", resource } : { type: "acquire", resource, wait: false };
+    case "granted":
+      return { type: "confirm", resource, fence: mine?.fence ?? 0 };
+    default:
+      return null;
+  }
+}
+function toLoad(s) {
+  const confirmed = s.wants && s.view?.mine?.state === "held";
+  return confirmed && s.fresh !== s.fence && s.loading !== s.fence ? s.fence : 0;
+}
+function settled(s) {
+  return !s.flight && (s.view?.mine ?? null) === null;
+}
+
+// src/snapshot.ts
+function status(s) {
+  if (s.lost) return "lost";
+  const mine = s.view?.mine ?? null;
+  if (s.view === null) return s.error && !isPassing(s.error.code) ? "watching" : "connecting";
+  const inUse = s.fence !== 0 && s.fresh === s.fence;
+  switch (mine?.state) {
+    case "held":
+      if (!s.wants) return "watching";
+      if (!inUse) return "refreshing";
+      return s.sure && !s.doubt ? "held" : "unsure";
+    case "granted":
+    case "lapsed":
+      if (!s.wants) return "watching";
+      return inUse ? "unsure" : "refreshing";
+    case "waiting":
+    case "absent":
+      return s.wants ? "waiting" : "watching";
+    default:
+      return s.wants && s.view.state === "free" && !s.error ? "connecting" : "watching";
+  }
+}
+function picture(s, heldSince, mineSince) {
+  const state = status(s);
+  const frame = s.view?.holder ?? null;
+  const mine = s.view?.mine ?? null;
+  const holder = frame && Object.freeze({
+    id: frame.user,
+    name: frame.name,
+    since: heldSince,
+    you: frame.you,
+    yours: frame.yours
+  });
+  return Object.freeze({
+    resource: s.resource,
+    state,
+    editable: state === "held" || state === "unsure" && !s.doubt,
+    online: s.online,
+    holder,
+    position: state === "waiting" && mine?.state === "waiting" ? mine.position : null,
+    waiting: s.view?.waiting ?? 0,
+    since: mine ? mineSince : null,
+    version: s.view?.version ?? null,
+    fence: s.fence || null,
+    lost: s.lost,
+    error: s.error
+  });
+}
+function same(a, b) {
+  return a.state === b.state && a.editable === b.editable && a.online === b.online && a.position === b.position && a.waiting === b.waiting && a.since === b.since && a.version === b.version && a.fence === b.fence && a.lost === b.lost && a.error?.code === b.error?.code && a.error?.message === b.error?.message && a.holder?.id === b.holder?.id && a.holder?.name === b.holder?.name && a.holder?.since === b.holder?.since && a.holder?.you === b.holder?.you && a.holder?.yours === b.holder?.yours;
+}
+
+// src/core.ts
+var Core = class {
+  constructor(resource, connection, clock, check2) {
+    this.resource = resource;
+    this.connection = connection;
+    this.clock = clock;
+    this.check = check2;
+    this.state = initial(resource);
+    this.shown = picture(this.state, 0, 0);
+    this.tokenAt = clock();
+  }
+  resource;
+  connection;
+  clock;
+  check;
+  state;
+  shown;
+  listeners = /* @__PURE__ */ new Set();
+  /** Conditions that somebody waits for; looked at after every event, since tokens are in no picture. */
+  awaited = /* @__PURE__ */ new Set();
+  refreshes = /* @__PURE__ */ new Set();
+  tokenAt;
+  holderSince = { frame: "", at: 0 };
+  mineSince = { frame: "", at: 0 };
+  /** Tells the answer to the request on its way from the answers to older ones. */
+  turn = 0;
+  pausedUntil = null;
+  pause = 0;
+  loader = null;
+  get snapshot() {
+    return this.shown;
+  }
+  /** Whether nothing of this lock is left to do or to show. */
+  get done() {
+    const s = this.state;
+    return s.closed && (!s.online || settled(s) && !s.watched) && s.view?.mine == null;
+  }
+  get settled() {
+    return settled(this.state);
+  }
+  get holding() {
+    return this.state.fence !== 0;
+  }
+  get waits() {
+    return this.state.wants || this.state.flight !== null;
+  }
+  subscribe(listener) {
+    const own = (snapshot) => listener(snapshot);
+    this.listeners.add(own);
+    return () => this.listeners.delete(own);
+  }
+  /** Resolves with what the condition gives, as soon as that is not null; rejects with what it throws. */
+  until(condition, signal) {
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        this.awaited.delete(look);
+        signal?.removeEventListener("abort", aborted);
+      };
+      const aborted = () => {
+        stop();
+        reject(signal?.reason);
+      };
+      const look = () => {
+        try {
+          const met = condition(this.shown);
+          if (met === null) return;
+          stop();
+          resolve(met);
+        } catch (error) {
+          stop();
+          reject(error);
+        }
+      };
+      if (signal?.aborted) return aborted();
+      signal?.addEventListener("abort", aborted);
+      this.awaited.add(look);
+      look();
+    });
+  }
+  /** The lock token, if it is good for a moment yet and the page may be sure of the lock. */
+  token() {
+    const s = this.state;
+    if (s.doubt || !s.sure || s.view?.mine?.state !== "held") return null;
+    return s.token && elapsed(this.tokenAt, this.clock()) < s.tokenFor - 1 ? s.token : null;
+  }
+  dispatch(event) {
+    const before = this.state;
+    if (event.type === "online" || event.type === "offline") this.turn++;
+    if (event.type === "acquire" || event.type === "online") this.pausedUntil = null;
+    this.state = reduce(before, event);
+    if (this.state.token !== before.token || event.type === "token") this.tokenAt = this.clock();
+    if (before.loading && this.state.loading !== before.loading && this.state.fresh !== before.loading) this.loader?.abort();
+    this.act();
+    this.publish();
+    for (const look of [...this.awaited]) look();
+  }
+  /** Does what is due: called after every event, and every second for what had to wait. */
+  act() {
+    const fence = toLoad(this.state);
+    if (fence) this.load(fence);
+    if (this.pausedUntil && elapsed(this.pausedUntil, this.clock()) < this.pause) return;
+    const request2 = plan(this.state);
+    if (!request2) return;
+    const turn = ++this.turn;
+    this.state = reduce(this.state, { type: "sent", request: request2.type });
+    this.connection.request(request2).then(
+      (ok) => {
+        if (turn !== this.turn) return;
+        this.pausedUntil = null;
+        this.pause = 0;
+        this.dispatch({ type: "answer", request: request2.type, snapshot: ok.snapshot });
+      },
+      (reason) => {
+        if (turn !== this.turn) return;
+        const error = asError(reason);
+        if (error.code === "disconnected") return this.dispatch({ type: "unanswered" });
+        this.pause = Math.max(error.retryAfter, Math.min(30, this.pause * 2 || (isPassing(error.code) ? 1 : 2)));
+        if (error.code === "stale_fence") this.pause = 0;
+        this.pausedUntil = this.clock();
+        const { code, message } = error;
+        this.dispatch({ type: "refused", request: request2.type, error: { code, message }, snapshot: error.frame });
+      }
+    );
+  }
+  load(fence) {
+    this.state = reduce(this.state, { type: "loading", fence });
+    const version = this.state.view?.version ?? null;
+    const loader = this.loader = new AbortController();
+    const headers = Object.freeze({ "Lock-Token": this.state.token });
+    const grant = Object.freeze({ fence, headers, signal: loader.signal });
+    if (this.refreshes.size === 0) {
+      this.state = reduce(this.state, { type: "loaded", fence });
+      return;
+    }
+    Promise.all([...this.refreshes].map(async (refresh) => refresh(version, grant))).then(
+      () => this.dispatch({ type: "loaded", fence }),
+      (reason) => {
+        if (loader.signal.aborted) return;
+        const message = reason instanceof Error ? reason.message : String(reason);
+        this.dispatch({ type: "unloaded", fence, error: { code: "refresh", message } });
+      }
+    );
+  }
+  publish() {
+    const next = picture(this.state, this.holderAt(), this.mineAt());
+    if (same(this.shown, next)) return;
+    this.shown = next;
+    for (const listener of [...this.listeners]) {
+      try {
+        listener(next);
+      } catch (error) {
+        reportError(error);
+      }
+    }
+  }
+  /** Shown times are counted back by our own clock from a duration of the server's: clocks may differ. */
+  holderAt() {
+    const holder = this.state.view?.holder;
+    const frame = holder ? holder.user + holder.since : "";
+    if (this.holderSince.frame !== frame) {
+      this.holderSince = { frame, at: Math.round((this.clock().wall - (holder?.held_for ?? 0)) * 1e3) };
+    }
+    return this.holderSince.at;
+  }
+  mineAt() {
+    const mine = this.state.view?.mine;
+    const frame = mine ? mine.state + mine.since : "";
+    if (this.mineSince.frame !== frame) this.mineSince = { frame, at: Math.round(this.clock().wall * 1e3) };
+    return this.mineSince.at;
+  }
+  /** Sends a request that is no part of getting or giving up the lock. */
+  async send(request2) {
+    const { snapshot } = await this.connection.request(request2);
+    if (snapshot) this.dispatch({ type: "push", snapshot });
+  }
+  /** Shows listeners again what they have: something about the connection has changed. */
+  announce() {
+    for (const listener of [...this.listeners]) listener(this.shown);
+  }
+  /** The picture as of now: belief may have run out since the last event. */
+  current() {
+    this.check();
+    return this.shown;
+  }
+  /** Refuses to go on without the lock. */
+  static lostError(snapshot) {
+    const reason = snapshot.lost?.reason ?? "expired";
+    return new EditlockError("lost", `You do not hold ${snapshot.resource} any more (${reason}). Your text is still here.`);
+  }
+};
+
+// src/lifecycle.ts
+function followLifecycle(page) {
+  window.addEventListener("pagehide", () => page.leave());
+  window.addEventListener("pageshow", (event) => event.persisted && page.returned(true));
+  document.addEventListener("resume", () => page.returned(true));
+  window.addEventListener("online", () => page.returned(false));
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") page.returned(false);
+  });
+}
+
+// src/prefixes.ts
+var Prefixes = class {
+  constructor(connection) {
+    this.connection = connection;
+  }
+  connection;
+  watched = /* @__PURE__ */ new Map();
+  get size() {
+    return this.watched.size;
+  }
+  /** Calls the listener with all that is not free below the prefix, now and at every change. */
+  watch(prefix, listener) {
+    let watched = this.watched.get(prefix);
+    if (!watched) {
+      watched = { prefix, entries: /* @__PURE__ */ new Map(), revisions: /* @__PURE__ */ new Map(), listeners: /* @__PURE__ */ new Set(), known: false };
+      this.watched.set(prefix, watched);
+      if (this.connection.online()) void this.ask(watched);
+    }
+    const own = (entries2) => listener(entries2);
+    watched.listeners.add(own);
+    const { entries, known, listeners } = watched;
+    if (known) queueMicrotask(() => listeners.has(own) && own(entries));
+    return () => {
+      listeners.delete(own);
+      if (listeners.size || this.watched.get(prefix)?.listeners !== listeners) return;
+      this.watched.delete(prefix);
+      this.connection.request({ type: "unwatch", prefix }).catch(() => void 0);
+    };
+  }
+  online() {
+    for (const watched of this.watched.values()) void this.ask(watched);
+  }
+  offline() {
+  }
+  pushed(frame) {
+    for (const watched of this.watched.values()) {
+      if (!frame.resource.startsWith(watched.prefix)) continue;
+      if (frame.revision < (watched.revisions.get(frame.resource) ?? 0)) continue;
+      watched.revisions.set(frame.resource, frame.revision);
+      const entries = new Map(watched.entries);
+      if (frame.state === "free") entries.delete(frame.resource);
+      else entries.set(frame.resource, entry(frame));
+      this.tell(watched, entries);
+    }
+  }
+  async ask(watched) {
+    try {
+      const { snapshots } = await this.connection.request({ type: "watch", prefix: watched.prefix });
+      if (this.watched.get(watched.prefix) !== watched) return;
+      watched.revisions = new Map(snapshots.map((frame) => [frame.resource, frame.revision]));
+      watched.known = true;
+      this.tell(watched, new Map(snapshots.map((frame) => [frame.resource, entry(frame)])));
+    } catch {
+    }
+  }
+  tell(watched, entries) {
+    watched.entries = entries;
+    for (const listener of [...watched.listeners]) listener(entries);
+  }
+};
+function entry(frame) {
+  const holder = frame.holder;
+  return Object.freeze({
+    resource: frame.resource,
+    state: frame.state,
+    holder: holder && Object.freeze({
+      id: holder.user,
+      name: holder.name,
+      since: Math.round(Date.now() - holder.held_for * 1e3),
+      you: holder.you,
+      yours: holder.yours
+    }),
+    waiting: frame.waiting,
+    version: frame.version
+  });
+}
+
+// src/client.ts
+var unclaimedFor = 3;
+var unusedFor = 30;
+var Client = class {
+  cores = /* @__PURE__ */ new Map();
+  prefixes;
+  connection;
+  access;
+  clock;
+  /** What the resumed session holds or waits for, until the page asks for it. */
+  unclaimed = /* @__PURE__ */ new Map();
+  sure = false;
+  lastPulse;
+  usedAt;
+  pulsing = 0;
+  heartbeat = 10;
+  /** What keeps the page from connecting; null when nothing does. */
+  trouble = null;
+  user = null;
+  constructor(base, auth) {
+    this.clock = systemClock;
+    this.lastPulse = this.usedAt = this.clock();
+    this.access = new Access(auth, this.clock);
+    this.connection = new Connection(base, this.access, this.clock, {
+      welcomed: (welcome) => this.welcomed(welcome),
+      down: () => this.down(),
+      pushed: (snapshot) => this.pushed(snapshot),
+      pinged: (ping) => this.pinged(ping),
+      trouble: (error) => this.troubled(error),
+      urgent: () => [...this.cores.values()].some((core) => core.holding)
+    });
+    this.prefixes = new Prefixes(this.connection);
+    followLifecycle(this);
+  }
+  /** The lock of a resource, made when it is asked for first. */
+  core(resource) {
+    const name = resource.normalize("NFC");
+    let core = this.cores.get(name);
+    if (!core) {
+      core = new Core(name, this.connection, this.clock, () => this.pulse());
+      this.cores.set(name, core);
+      this.use();
+      if (this.connection.online()) {
+        core.dispatch({ type: "sure", sure: this.sure });
+        core.dispatch({ type: "online", resumed: true, snapshot: this.unclaimed.get(name) ?? null });
+        this.unclaimed.delete(name);
+      }
+    } else {
+      core.dispatch({ type: "reopen" });
+    }
+    return core;
+  }
+  /** Something is needed of the server: be connected. */
+  use() {
+    this.usedAt = this.clock();
+    if (!this.pulsing) this.pulsing = window.setInterval(() => this.pulse(), 1e3);
+    this.connection.open();
+  }
+  /** A person asks again: comes back even where the server had refused for good. */
+  retryIfStopped() {
+    this.use();
+    if (!this.connection.online() && this.trouble) this.connection.retry(false);
+  }
+  /** Looks at the clocks: whether belief still stands, and whether the machine was asleep. */
+  pulse() {
+    const now = this.clock();
+    const asleep = jumped(this.lastPulse, now);
+    this.lastPulse = now;
+    if (asleep) this.returned(true);
+    this.setSure(this.connection.sure());
+    this.connection.check();
+    for (const [name, core] of this.cores) {
+      if (core.done) this.cores.delete(name);
+      else core.act();
+    }
+    if (this.cores.size || this.prefixes.size) this.usedAt = now;
+    else if (elapsed(this.usedAt, now) > unusedFor) this.leave();
+  }
+  /** The page is going, for ever or into the back/forward cache. */
+  leave() {
+    clearInterval(this.pulsing);
+    this.pulsing = 0;
+    this.doubt();
+    this.connection.leave();
+  }
+  /** The page is back. `suspect`: the connection may be dead without knowing. */
+  returned(suspect) {
+    if (!this.cores.size && !this.prefixes.size) return;
+    this.doubt();
+    this.lastPulse = this.clock();
+    this.use();
+    this.setSure(this.connection.sure());
+    if (suspect || this.connection.silence() > this.heartbeat * 1.2) this.connection.retry(true);
+    else for (const core of this.cores.values()) core.act();
+  }
+  doubt() {
+    for (const core of this.cores.values()) core.dispatch({ type: "doubt" });
+  }
+  setSure(sure) {
+    if (sure === this.sure) return;
+    this.sure = sure;
+    for (const core of this.cores.values()) core.dispatch({ type: "sure", sure });
+  }
+  welcomed(welcome) {
+    this.user = welcome.user;
+    this.heartbeat = welcome.heartbeat;
+    this.setSure(this.connection.sure());
+    const listed = new Map(welcome.snapshots.map((snapshot) => [snapshot.resource, snapshot]));
+    for (const [name, core] of this.cores) {
+      core.dispatch({ type: "online", resumed: welcome.resumed, snapshot: listed.get(name) ?? null });
+      listed.delete(name);
+    }
+    this.unclaimed = listed;
+    if (listed.size) this.dropUnclaimed();
+    this.prefixes.online();
+  }
+  /** Leaving a page releases: what the next page of this tab does not use, it does not keep. */
+  dropUnclaimed() {
+    if (document.readyState !== "complete") {
+      window.addEventListener("load", () => this.dropUnclaimed(), { once: true });
+      return;
+    }
+    setTimeout(() => {
+      for (const name of [...this.unclaimed.keys()]) this.core(name).dispatch({ type: "close" });
+    }, unclaimedFor * 1e3);
+  }
+  down() {
+    this.setSure(this.connection.sure());
+    for (const core of this.cores.values()) core.dispatch({ type: "offline" });
+    this.prefixes.offline();
+  }
+  pushed(snapshot) {
+    const core = this.cores.get(snapshot.resource);
+    if (core) core.dispatch({ type: "push", snapshot });
+    else if (this.unclaimed.has(snapshot.resource)) this.unclaimed.set(snapshot.resource, snapshot);
+    this.prefixes.pushed(snapshot);
+  }
+  pinged(ping) {
+    this.setSure(this.connection.sure());
+    for (const { resource, fence, token, expires_in } of ping.locks) {
+      this.cores.get(resource)?.dispatch({ type: "token", fence, token, expires: expires_in });
+    }
+  }
+  troubled(error) {
+    this.trouble = error;
+    for (const core of this.cores.values()) core.announce();
+  }
+};
+
+// src/handle.ts
+var Lock = class {
+  constructor(core, client, options = {}) {
+    this.core = core;
+    this.client = client;
+    uses.set(core, (uses.get(core) ?? 0) + 1);
+    const { refresh, save, signal, start } = options;
+    if (refresh) {
+      core.refreshes.add(refresh);
+      this.offs.push(() => core.refreshes.delete(refresh));
+    }
+    if (save) {
+      const hidden = () => {
+        if (document.visibilityState === "hidden" && this.snapshot.state === "held") void save(this);
+      };
+      document.addEventListener("visibilitychange", hidden);
+      this.offs.push(() => document.removeEventListener("visibilitychange", hidden));
+    }
+    if (signal?.aborted) this.close();
+    else signal?.addEventListener("abort", () => this.close(), { once: true });
+    if ((start ?? "open") === "open") this.acquire();
+  }
+  core;
+  client;
+  offs = [];
+  closed = false;
+  get resource() {
+    return this.core.resource;
+  }
+  /** The present picture; the same object until something changes. */
+  get snapshot() {
+    return this.core.current();
+  }
+  /** Calls `listener` at every change until the function it returns is called. */
+  subscribe(listener) {
+    const off = this.core.subscribe(listener);
+    this.offs.push(off);
+    return off;
+  }
+  /** Asks for the lock, or for a place in the line. What comes of it is in the snapshots. */
+  acquire(options = {}) {
+    if (this.closed) return;
+    this.client.retryIfStopped();
+    this.core.dispatch({ type: "acquire", queue: options.wait ?? true, move: options.move ?? false });
+  }
+  /** Resolves when this page holds the lock and shows fresh content; rejects when it cannot come to that. */
+  async held(options = {}) {
+    await this.core.until((snapshot) => {
+      if (snapshot.state === "held") return true;
+      if (snapshot.state === "lost") throw Core.lostError(snapshot);
+      if (!this.core.waits) throw refusal(snapshot);
+      return null;
+    }, options.signal);
+  }
+  /** Leaves the line, or gives a lock up: the page only looks on from now on. */
+  cancel() {
+    this.core.dispatch({ type: "release", version: null });
+  }
+  /**
+   * Gives the lock up. `version` names the content that was saved last, so that the next one does not see less.
+   * Resolves when the server has it; an unreachable server gets it when it is back.
+   */
+  async release(options = {}) {
+    const { version } = options;
+    this.core.dispatch({ type: "release", version: version === void 0 ? null : String(version) });
+    await this.core.until(() => this.core.settled ? true : null);
+  }
+  /** Tells the others that content was saved as `version`, and goes on editing. */
+  async changed(version) {
+    const { fence } = this.snapshot;
+    if (fence === null) throw Core.lostError(this.snapshot);
+    await this.core.send({ type: "changed", resource: this.resource, fence, version: String(version) });
+  }
+  /**
+   * The headers of a save: `Lock-Token`. Waits while it is not certain that the lock is still held, and rejects
+   * when it is not, so that nothing is saved over somebody else's work.
+   */
+  async headers(options = {}) {
+    this.core.current();
+    const token = await this.core.until((snapshot) => {
+      if (snapshot.state === "lost") throw Core.lostError(snapshot);
+      if (snapshot.state !== "held" && snapshot.state !== "unsure" && snapshot.state !== "refreshing") {
+        throw new EditlockError("not_held", `You do not hold ${snapshot.resource}. Acquire it before you save.`);
+      }
+      return this.core.token();
+    }, options.signal);
+    return { "Lock-Token": token };
+  }
+  /** The lock token for this very moment, or null while it is not certain that the lock is held. */
+  token() {
+    this.core.current();
+    return this.core.token();
+  }
+  /** Ends this use. A use of the same resource that begins within the same task takes over without losing anything. */
+  close() {
+    if (this.closed) return;
+    this.closed = true;
+    for (const off of this.offs.splice(0)) off();
+    setTimeout(() => {
+      const left2 = (uses.get(this.core) ?? 1) - 1;
+      uses.set(this.core, left2);
+      if (left2 === 0) this.core.dispatch({ type: "close" });
+    }, 0);
+  }
+};
+var uses = /* @__PURE__ */ new WeakMap();
+function refusal(snapshot) {
+  const { error } = snapshot;
+  return error ? new EditlockError(error.code, error.message) : new EditlockError("cancelled", `${snapshot.resource} is not asked for any more.`);
+}
+
+// src/messages.ts
+var en = {
+  region: "Editing",
+  connecting: "Connecting…",
+  unreachable: "The lock server does not answer",
+  unreachableDetail: "Trying again by itself. You can read meanwhile.",
+  login: "You are not logged in any more",
+  editing: "{name} is editing this",
+  since: "since {time}, {ago}",
+  next: "You are next in line",
+  place: "You are {place} in line",
+  reading: "You are just reading",
+  oneMoment: "One moment",
+  yours: "You are editing this in another tab",
+  yoursDetail: "Go on there, or move the editing here.",
+  free: "Nobody is editing this",
+  freeDetail: "You are just reading.",
+  refreshing: "It is your turn",
+  refreshingDetail: "Loading the latest version…",
+  turn: "You can edit now",
+  turnDetail: "This is the latest version.",
+  othersOne: "You are editing. One other person is waiting.",
+  others: "You are editing. {count} others are waiting.",
+  unsure: "The connection is gone for the moment",
+  unsureDetail: "Go on typing. Saving waits until it is back.",
+  checking: "Checking that it is still yours…",
+  saveLater: "Will be saved as soon as the connection is back.",
+  refused: "Not saved: you are not editing this now.",
+  refresh: "The latest version could not be loaded",
+  refreshDetail: "So that you do not write over newer text, you were not let in.",
+  forbidden: "You may read this, but not edit it",
+  failed: "Editing is not possible now",
+  lostExpired: "You were away, and your turn is over",
+  lostMoved: "The editing has moved to another tab of yours",
+  lostTaken: "The editing was taken over",
+  lostForced: "An administrator ended your turn",
+  lostIdle: "You paused for a long time, and your turn is over",
+  lostRevoked: "You may not edit this any more",
+  nowEditing: "{name} is editing now.",
+  textHere: "Your text is still here.",
+  draft: "What you typed before is kept",
+  draftDetail: "The text was changed by others in between.",
+  copied: "Copied",
+  titleTurn: "Your turn",
+  doStop: "Stop waiting, just read",
+  doWait: "Wait for my turn",
+  doEdit: "Edit",
+  doMove: "Move it here",
+  doCopy: "Copy my text",
+  doRestore: "Put my text back",
+  doDismiss: "Dismiss",
+  doRetry: "Try again"
+};
+var de = {
+  region: "Bearbeitung",
+  connecting: "Verbindung wird aufgebaut …",
+  unreachable: "Der Sperr-Server antwortet nicht",
+  unreachableDetail: "Es wird von selbst weiter versucht. Lesen geht solange.",
+  login: "Sie sind nicht mehr angemeldet",
+  editing: "{name} bearbeitet dies gerade",
+  since: "seit {time}, {ago}",
+  next: "Sie sind als Nächstes dran",
+  place: "Sie sind auf Platz {place} der Warteliste",
+  reading: "Sie lesen nur",
+  oneMoment: "Einen Moment",
+  yours: "Sie bearbeiten dies in einem anderen Tab",
+  yoursDetail: "Machen Sie dort weiter, oder holen Sie die Bearbeitung hierher.",
+  free: "Niemand bearbeitet dies",
+  freeDetail: "Sie lesen nur.",
+  refreshing: "Sie sind dran",
+  refreshingDetail: "Die neueste Fassung wird geladen …",
+  turn: "Sie können jetzt bearbeiten",
+  turnDetail: "Dies ist die neueste Fassung.",
+  othersOne: "Sie bearbeiten dies. Eine weitere Person wartet.",
+  others: "Sie bearbeiten dies. {count} weitere Personen warten.",
+  unsure: "Die Verbindung ist gerade unterbrochen",
+  unsureDetail: "Schreiben Sie weiter. Gespeichert wird, sobald sie wieder da ist.",
+  checking: "Es wird geprüft, ob Sie noch dran sind …",
+  saveLater: "Wird gespeichert, sobald die Verbindung wieder da ist.",
+  refused: "Nicht gespeichert: Sie bearbeiten dies gerade nicht.",
+  refresh: "Die neueste Fassung ließ sich nicht laden",
+  refreshDetail: "Damit Sie nichts Neueres überschreiben, wurde die Bearbeitung nicht begonnen.",
+  forbidden: "Sie dürfen dies lesen, aber nicht bearbeiten",
+  failed: "Bearbeiten geht im Moment nicht",
+  lostExpired: "Sie waren weg, und Ihre Zeit ist abgelaufen",
+  lostMoved: "Die Bearbeitung ist in einem anderen Ihrer Tabs",
+  lostTaken: "Die Bearbeitung wurde übernommen",
+  lostForced: "Die Bearbeitung wurde von der Verwaltung beendet",
+  lostIdle: "Sie haben lange pausiert, und Ihre Zeit ist abgelaufen",
+  lostRevoked: "Sie dürfen dies nicht mehr bearbeiten",
+  nowEditing: "Jetzt bearbeitet es {name}.",
+  textHere: "Ihr Text ist noch da.",
+  draft: "Ihr früherer Text ist aufgehoben",
+  draftDetail: "Andere haben inzwischen etwas geändert.",
+  copied: "Kopiert",
+  titleTurn: "Sie sind dran",
+  doStop: "Nicht warten, nur lesen",
+  doWait: "Anstellen",
+  doEdit: "Bearbeiten",
+  doMove: "Hierher holen",
+  doCopy: "Meinen Text kopieren",
+  doRestore: "Meinen Text einsetzen",
+  doDismiss: "Verwerfen",
+  doRetry: "Nochmals versuchen"
+};
+var languages = /* @__PURE__ */ new Map([["en", en], ["de", de]]);
+function translate(language, messages) {
+  const key = language.toLowerCase();
+  languages.set(key, { ...languages.get(key) ?? en, ...messages });
+}
+function messagesFor(language) {
+  const key = language.toLowerCase();
+  return languages.get(key) ?? languages.get(key.split("-")[0] ?? "") ?? en;
+}
+function placeText(position, language) {
+  if (!language.toLowerCase().startsWith("en")) return new Intl.NumberFormat(language).format(position);
+  const suffix = { one: "st", two: "nd", few: "rd" };
+  const rule = new Intl.PluralRules("en", { type: "ordinal" }).select(position);
+  return position + (rule in suffix ? suffix[rule] : "th");
+}
+function agoText(seconds, language) {
+  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  if (seconds < 60) return format.format(0, "second");
+  if (seconds < 3600) return format.format(-Math.floor(seconds / 60), "minute");
+  if (seconds < 86400) return format.format(-Math.floor(seconds / 3600), "hour");
+  return format.format(-Math.floor(seconds / 86400), "day");
+}
+function timeText(at, now, language) {
+  const [then, today] = [new Date(at), new Date(now)];
+  const sameDay = then.toDateString() === today.toDateString();
+  return new Intl.DateTimeFormat(language, sameDay ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" }).format(then);
+}
+function gaps(template) {
+  return template.split(/(\{[a-z]+\})/).filter(Boolean).map((part) => {
+    const match = /^\{([a-z]+)\}$/.exec(part);
+    return match ? { text: "", value: match[1] ?? "" } : { text: part, value: null };
+  });
+}
+
+// src/api.ts
+var defaults = {};
+var clients = /* @__PURE__ */ new Map();
+function clientFor(configuration = {}) {
+  const base = new URL(configuration.url ?? defaults.url ?? "/editlock", document.baseURI).href.replace(/\/+$/, "");
+  let client = clients.get(base);
+  if (!client) {
+    client = new Client(base, configuration.auth ?? defaults.auth ?? `${base}/token`);
+    clients.set(base, client);
+  }
+  return client;
+}
+function open(resource, options = {}) {
+  const client = clientFor();
+  return new Lock(client.core(resource), client, options);
+}
+async function request(resource, first, second) {
+  const options = typeof first === "function" ? {} : first;
+  const callback = typeof first === "function" ? first : second;
+  if (!callback) throw new TypeError("editlock.request needs a callback");
+  const { ifAvailable = false, signal, refresh } = options;
+  const lock = open(resource, { start: "manual", ...refresh ? { refresh } : {} });
+  try {
+    lock.acquire({ wait: !ifAvailable });
+    try {
+      await lock.held(signal ? { signal } : {});
+    } catch (error) {
+      if (ifAvailable && error instanceof EditlockError && error.code === "locked") return await callback(null);
+      throw error;
+    }
+    return await callback(lock);
+  } finally {
+    lock.close();
+  }
+}
+function watch(prefix, listener, options = {}) {
+  const client = clientFor();
+  const stop = client.prefixes.watch(prefix, listener);
+  client.use();
+  options.signal?.addEventListener("abort", stop, { once: true });
+  return stop;
+}
+function query(prefix = "") {
+  return new Promise((resolve) => {
+    const stop = watch(prefix, (entries) => {
+      stop();
+      const all = [...entries.values()];
+      resolve({ held: all.filter((entry2) => entry2.state === "held"), pending: all.filter((entry2) => entry2.waiting > 0) });
+    });
+  });
+}
+var editlock = {
+  /** Sets the server and where access tokens come from. Call it before the first use. */
+  configure(configuration) {
+    defaults = { ...defaults, ...configuration };
+  },
+  open,
+  request,
+  query,
+  watch,
+  /** Adds or changes the texts of a language. */
+  translate: (language, messages) => translate(language, messages)
+};
+
+// src/attention.ts
+var calling = false;
+function callBack(text2) {
+  if (calling || document.visibilityState !== "hidden") return;
+  calling = true;
+  const title = document.title;
+  const shown = title ? `● ${text2} – ${title}` : `● ${text2}`;
+  document.title = shown;
+  const icon = icons();
+  const ours = document.createElement("link");
+  ours.rel = "icon";
+  ours.href = dot;
+  ours.dataset["editLock"] = "turn";
+  for (const link of icon) link.rel = "editlock-icon";
+  document.head.append(ours);
+  const seen = () => {
+    if (document.visibilityState !== "visible") return;
+    document.removeEventListener("visibilitychange", seen);
+    calling = false;
+    if (document.title === shown) document.title = title;
+    ours.remove();
+    for (const link of icon) link.rel = link.dataset["editLockRel"] ?? "icon";
+  };
+  document.addEventListener("visibilitychange", seen);
+}
+function icons() {
+  const links = [...document.querySelectorAll('link[rel~="icon"]')];
+  for (const link of links) link.dataset["editLockRel"] = link.rel;
+  return links;
+}
+var dot = "data:image/svg+xml," + encodeURIComponent(
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#15803d"/><path d="M9 17l5 5 9-11" fill="none" stroke="#fff" stroke-width="3.6" stroke-linecap="round" stroke-linejoin="round"/></svg>'
+);
+
+// src/bar.ts
+var paths = {
+  person: "",
+  clock: "M12 7v5l3 2M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18Z",
+  pencil: "m4 20 1-5L16 4l4 4L9 19l-5 1ZM14 6l4 4",
+  plug: "M4 4l16 16M9 3v4m6-4v4m2 3v1c0 .8-.2 1.5-.5 2.200M7 9v2a5 5 0 0 0 7 4.600M12 16v5",
+  alert: "M12 9v4m0 3.500v.01M10.3 4 2.6 17.500A2 2 0 0 0 4.3 20.500h15.400a2 2 0 0 0 1.7-3L13.7 4a2 2 0 0 0-3.4 0Z",
+  check: "m5 13 4.5 4.500L19 7",
+  tabs: "M8 8V5a1 1 0 0 1 1-1h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1h-3M5 8h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H5a1 1 0 0 1-1-1V9a1 1 0 0 1 1-1Z",
+  page: "M7 3h7l5 5v12a1 1 0 0 1-1 1H7a1 1 0 0 1-1-1V4a1 1 0 0 1 1-1Zm7 0v5h5M9 13h6m-6 4h4"
+};
+var labels = {
+  stop: "doStop",
+  wait: "doWait",
+  edit: "doEdit",
+  move: "doMove",
+  copy: "doCopy",
+  restore: "doRestore",
+  dismiss: "doDismiss",
+  retry: "doRetry"
+};
+var loud = ["wait", "edit", "move", "restore", "retry"];
+var Bar = class {
+  constructor(act) {
+    this.act = act;
+    const text2 = element("div", "text", "text");
+    text2.append(this.title, this.detail);
+    this.icon.setAttribute("aria-hidden", "true");
+    this.card.setAttribute("role", "group");
+    this.card.tabIndex = -1;
+    const row = element("div", "row", "row");
+    row.append(this.icon, text2, this.actions);
+    this.card.append(row);
+    const clip = element("div", "clip", "clip");
+    clip.append(this.card);
+    this.root.append(clip);
+  }
+  act;
+  /** Opens and closes around the card, so that the page below does not jump. */
+  root = element("div", "drawer", "drawer");
+  card = element("div", "bar", "bar");
+  icon = element("span", "icon", "icon");
+  title = element("p", "title", "title");
+  detail = element("p", "detail", "detail");
+  actions = element("div", "actions", "actions");
+  shown = null;
+  drawn = "";
+  show(notice2, values) {
+    this.root.toggleAttribute("data-open", notice2 !== null);
+    this.shown = notice2;
+    this.card.setAttribute("aria-label", values.messages.region);
+    if (!notice2) return;
+    this.card.dataset["tone"] = notice2.tone;
+    this.fill(notice2, values);
+    this.buttons(notice2, values);
+  }
+  /** Draws the eye to the notice, which says why something was not done. */
+  nudge() {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    this.card.animate({ translate: ["0", "6px", "-5px", "3px", "0"] }, { duration: 320, easing: "ease-out" });
+  }
+  /** Brings the times up to date. */
+  tick(values) {
+    if (this.shown) this.fill(this.shown, values);
+  }
+  /** The notice as one sentence, for the live region. */
+  static text(notice2, values) {
+    const texts = [notice2.title, ...notice2.details].map((key) => plain(values.messages[key], values));
+    return [...texts, notice2.extra ?? ""].filter(Boolean).join(". ").replace(/([.…!?])\. /g, "$1 ");
+  }
+  fill(notice2, values) {
+    this.title.replaceChildren(...nodes(values.messages[notice2.title], values));
+    const details = notice2.details.flatMap((key, index) => {
+      const part = nodes(values.messages[key], values);
+      return index ? [document.createTextNode(separator(values.messages[notice2.details[index - 1] ?? key])), ...part] : part;
+    });
+    if (notice2.extra) details.push(document.createTextNode((details.length ? " " : "") + notice2.extra));
+    this.detail.replaceChildren(...details);
+    this.detail.hidden = details.length === 0;
+    const name = values.snapshot.holder?.name ?? "";
+    const drawn = notice2.icon + name;
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
+    this.icon.replaceChildren(notice2.icon === "person" ? initials(name) : drawing(paths[notice2.icon]));
+    this.icon.dataset["icon"] = notice2.icon;
+    this.icon.style.setProperty("--hue", String(hue(name)));
+  }
+  buttons(notice2, values) {
+    const root = this.root.getRootNode();
+    const focused = root instanceof ShadowRoot && this.actions.contains(root.activeElement) ? root.activeElement : null;
+    const had = focused instanceof HTMLElement ? focused.dataset["action"] : null;
+    const buttons = notice2.actions.map((action) => {
+      const button = element("button", `button ${loud.includes(action) ? "loud" : "quiet"}`, `button button-${action}`);
+      button.setAttribute("type", "button");
+      button.dataset["action"] = action;
+      button.textContent = values.messages[labels[action]];
+      button.addEventListener("click", () => this.act(action));
+      return button;
+    });
+    const keys = (list2) => [...list2].map((button) => button.textContent).join("|");
+    if (keys(this.actions.children) === keys(buttons)) return;
+    this.actions.replaceChildren(...buttons);
+    if (had !== null) (buttons.find((button) => button.dataset["action"] === had) ?? buttons[0] ?? this.card).focus();
+  }
+};
+function separator(before) {
+  return /[.…!?]$/.test(before) ? " " : " · ";
+}
+function value(key, { snapshot, language, now }) {
+  switch (key) {
+    case "name":
+      return snapshot.holder?.name || "?";
+    case "time":
+      return timeText(snapshot.holder?.since ?? now, now, language);
+    case "ago":
+      return agoText(Math.max(0, (now - (snapshot.holder?.since ?? now)) / 1e3), language);
+    case "place":
+      return placeText(snapshot.position ?? 0, language);
+    case "count":
+      return new Intl.NumberFormat(language).format(snapshot.waiting);
+    default:
+      return "";
+  }
+}
+function nodes(template, values) {
+  return gaps(template).map((gap) => {
+    if (gap.value === null) return document.createTextNode(gap.text);
+    const inserted = document.createElement(gap.value === "name" ? "bdi" : "span");
+    if (gap.value === "name") inserted.setAttribute("part", "name");
+    inserted.textContent = value(gap.value, values);
+    return inserted;
+  });
+}
+function plain(template, values) {
+  return gaps(template).map((gap) => {
+    if (gap.value === null) return gap.text;
+    const inserted = value(gap.value, values);
+    return gap.value === "name" ? `⁨${inserted}⁩` : inserted;
+  }).join("");
+}
+function element(tag, className, part) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.setAttribute("part", part);
+  return made;
+}
+function initials(name) {
+  const words = name.split(/\s+/).filter(Boolean);
+  const first = [...words[0] ?? "?"][0] ?? "?";
+  const last = words.length > 1 ? [...words[words.length - 1] ?? ""][0] ?? "" : "";
+  return document.createTextNode((first + last).toLocaleUpperCase());
+}
+function drawing(path) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  const line2 = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  line2.setAttribute("d", path);
+  svg.append(line2);
+  return svg;
+}
+function hue(name) {
+  let sum = 0;
+  for (const character of name) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 3600;
+  return sum % 360;
+}
+
+// src/draft.ts
+var untyped = ["hidden", "password", "file", "submit", "button", "image", "reset"];
+var Draft = class {
+  constructor(root) {
+    this.root = root;
+    root.addEventListener("focusin", (event) => this.meet(event.target), true);
+    root.addEventListener("pointerdown", (event) => this.meet(event.target), true);
+    for (const type of ["beforeinput", "input", "change"]) {
+      root.addEventListener(type, (event) => this.touch(event.target), true);
+    }
+  }
+  root;
+  before = /* @__PURE__ */ new WeakMap();
+  touched = /* @__PURE__ */ new Set();
+  /** Fields that differ from what was there before the first touch. */
+  typed() {
+    const all = [];
+    for (const field of this.touched) {
+      if (!this.root.contains(field)) continue;
+      const before = this.before.get(field) ?? "";
+      const value2 = valueOf(field);
+      if (value2 !== before) all.push({ ...place(this.root, field), label: labelOf(field), before, value: value2 });
+    }
+    return all;
+  }
+  /** What is there now counts as saved. */
+  forget() {
+    for (const field of this.touched) this.before.set(field, valueOf(field));
+    this.touched.clear();
+  }
+  meet(target) {
+    const field = fieldOf(target);
+    if (field && !this.before.has(field)) this.before.set(field, valueOf(field));
+  }
+  touch(target) {
+    const field = fieldOf(target);
+    if (!field) return;
+    if (!this.before.has(field)) this.before.set(field, defaultOf(field));
+    this.touched.add(field);
+  }
+  /** Puts typed text into the fields of the same name; returns what could not be put back. */
+  static restore(root, typed, force) {
+    return typed.filter((entry2) => {
+      const field = find(root, entry2);
+      if (!field) return true;
+      if (!force && valueOf(field) !== entry2.before) return valueOf(field) !== entry2.value;
+      if (valueOf(field) === entry2.value) return false;
+      setValue(field, entry2.value);
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+      return false;
+    });
+  }
+  static text(typed) {
+    const only = typed.length === 1;
+    return typed.map((entry2) => only || !entry2.label ? entry2.value : `${entry2.label}:
+${entry2.value}`).join("\n\n");
+  }
+};
+function fieldOf(target) {
+  if (isField(target)) return untyped.includes(target.type) ? null : target;
+  return target instanceof HTMLElement && target.isContentEditable ? target.closest("[contenteditable]") : null;
+}
+function isField(target) {
+  return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
+}
+function isToggle(field) {
+  return field instanceof HTMLInputElement && (field.type === "checkbox" || field.type === "radio");
+}
+function valueOf(field) {
+  if (isToggle(field)) return field.checked ? "✓" : "";
+  if (field instanceof HTMLSelectElement) return [...field.selectedOptions].map((option) => option.value).join("\n");
+  return isField(field) ? field.value : field.innerText;
+}
+function defaultOf(field) {
+  if (isToggle(field)) return field.defaultChecked ? "✓" : "";
+  if (field instanceof HTMLSelectElement) {
+    return [...field.options].filter((option) => option.defaultSelected).map((option) => option.value).join("\n");
+  }
+  const typed = field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement;
+  return typed ? field.defaultValue : field.innerText;
+}
+function setValue(field, value2) {
+  if (isToggle(field)) field.checked = value2 !== "";
+  else if (field instanceof HTMLSelectElement) {
+    const values = value2.split("\n");
+    for (const option of field.options) option.selected = values.includes(option.value);
+  } else if (isField(field)) field.value = value2;
+  else field.innerText = value2;
+}
+function nameOf(field) {
+  return field.getAttribute("name") || field.id || field.getAttribute("data-name") || field.localName;
+}
+function sameName(root, name) {
+  return [...root.querySelectorAll("input, textarea, select, [contenteditable]")].filter((field) => nameOf(field) === name);
+}
+function place(root, field) {
+  const name = nameOf(field);
+  return { name, index: sameName(root, name).indexOf(field) };
+}
+function find(root, { name, index }) {
+  return sameName(root, name)[index] ?? null;
+}
+function labelOf(field) {
+  const label = isField(field) ? field.labels?.[0]?.textContent : null;
+  return (label ?? field.getAttribute("aria-label") ?? nameOf(field)).trim();
+}
+
+// src/focus.ts
+var FocusKeeper = class {
+  constructor(host) {
+    this.host = host;
+  }
+  host;
+  spot = null;
+  /** Notes where the focus is, before it is taken away. */
+  note() {
+    const active = document.activeElement;
+    if (!(active instanceof HTMLElement) || active === this.host || !this.host.contains(active)) return;
+    const caret = hasCaret(active) ? active : null;
+    this.spot = {
+      element: active,
+      name: active.getAttribute("name") ?? active.id,
+      start: caret?.selectionStart ?? null,
+      end: caret?.selectionEnd ?? null
+    };
+  }
+  /** Gives the focus back, unless the person has gone elsewhere meanwhile. */
+  giveBack() {
+    const spot = this.spot;
+    this.spot = null;
+    if (document.activeElement && document.activeElement !== document.body) return;
+    if (!spot) {
+      this.host.querySelector("[autofocus]")?.focus({ preventScroll: true });
+      return;
+    }
+    const again = spot.element.isConnected ? spot.element : this.named(spot.name);
+    again?.focus({ preventScroll: true });
+    if (again && hasCaret(again) && spot.start !== null) again.setSelectionRange(spot.start, spot.end);
+  }
+  /** Keeps the focus over a change of the content. */
+  during(change) {
+    const before = this.spot;
+    this.note();
+    change();
+    const inside = this.spot !== before;
+    if (inside) this.giveBack();
+  }
+  named(name) {
+    if (!name) return null;
+    return [...this.host.querySelectorAll("[name], [id]")].find((element2) => element2.getAttribute("name") === name || element2.id === name) ?? null;
+  }
+};
+function hasCaret(element2) {
+  if (element2 instanceof HTMLTextAreaElement) return true;
+  return element2 instanceof HTMLInputElement && /^(text|search|url|tel|password)$/.test(element2.type);
+}
+
+// src/guard.ts
+var guarded = /* @__PURE__ */ new Set();
+var listening = false;
+function protect(element2) {
+  guarded.add(element2);
+  if (listening) return;
+  listening = true;
+  window.addEventListener("submit", onSubmit, true);
+  window.addEventListener("submit", onSubmitted, false);
+  window.addEventListener("formdata", onFormData, true);
+  window.addEventListener("keydown", onKey, true);
+  for (const type of ["beforeinput", "click", "pointerdown", "mousedown", "keydown", "paste", "drop"]) {
+    window.addEventListener(type, onOutside, { capture: true, passive: false });
+  }
+  window.addEventListener("turbo:submit-end", onDone);
+  window.addEventListener("htmx:afterRequest", onDone);
+}
+function unprotect(element2) {
+  guarded.delete(element2);
+}
+function ofForm(form) {
+  if (!form) return null;
+  for (const element2 of guarded) {
+    if (element2.contains(form) || form.contains(element2)) return element2;
+  }
+  for (const element2 of guarded) {
+    for (const control of form.elements) if (element2.contains(control)) return element2;
+  }
+  return null;
+}
+function onSubmit(event) {
+  if (!(event instanceof SubmitEvent) || !(event.target instanceof HTMLFormElement)) return;
+  const element2 = ofForm(event.target);
+  if (!element2 || event.submitter?.hasAttribute("data-edit-lock-free")) return;
+  const permit = element2.permit();
+  if (permit === "go") return element2.saving(event.target, event.submitter);
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  if (permit === "later") element2.saveLater(event.target, event.submitter);
+  else element2.refuseSave();
+}
+var inUrl = /* @__PURE__ */ new WeakSet();
+function onSubmitted(event) {
+  if (!(event instanceof SubmitEvent) || !(event.target instanceof HTMLFormElement) || event.defaultPrevented) return;
+  const form = event.target;
+  const method = event.submitter?.getAttribute("formmethod") ?? form.getAttribute("method") ?? "get";
+  if (method.toLowerCase() !== "get") return;
+  inUrl.add(form);
+  setTimeout(() => inUrl.delete(form), 0);
+}
+function onFormData(event) {
+  if (!(event.target instanceof HTMLFormElement) || inUrl.has(event.target)) return;
+  const token = ofForm(event.target)?.token();
+  if (token) event.formData.set("lock_token", token);
+}
+function onKey(event) {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || event.key.toLowerCase() !== "s") return;
+  const target = event.target instanceof Node ? event.target : null;
+  const inside = [...guarded].filter((element2) => element2.contains(target));
+  const asked = inside.length ? inside : [...guarded];
+  if (asked.length === 0 || asked.some((element2) => element2.permit() === "go")) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  asked[0]?.refuseSave();
+}
+var harmless = /^(Tab|Escape|Arrow|Home|End|Page|Shift|Control|Alt|Meta|F\d)/;
+function onOutside(event) {
+  const target = event.target;
+  if (!(target instanceof Element)) return;
+  const control = target.closest("input, textarea, select, button");
+  const form = control && "form" in control ? control.form : null;
+  if (!form || !control?.hasAttribute("form")) return;
+  const element2 = ofForm(form);
+  if (!element2 || element2.open || element2.contains(control) || control.hasAttribute("data-edit-lock-free")) return;
+  if (event instanceof KeyboardEvent && (harmless.test(event.key) || event.ctrlKey || event.metaKey)) return;
+  const submits = control instanceof HTMLButtonElement || control instanceof HTMLInputElement && control.type === "submit";
+  if ((event.type === "pointerdown" || event.type === "mousedown") && !(control instanceof HTMLSelectElement)) return;
+  if (event instanceof KeyboardEvent && submits) return;
+  event.preventDefault();
+  if (event.type !== "click" || !submits) return;
+  event.stopImmediatePropagation();
+  element2.refuseSave();
+}
+function onDone(event) {
+  const detail = event instanceof CustomEvent ? event.detail : null;
+  if (typeof detail !== "object" || detail === null || !(event.target instanceof Element)) return;
+  const { success, successful } = detail;
+  const form = event.target instanceof HTMLFormElement ? event.target : event.target.closest("form");
+  if (success === true || successful === true) ofForm(form)?.saved();
+}
+
+// src/notice.ts
+var lostTexts = {
+  taken_over: "lostTaken",
+  handed_over: "lostTaken",
+  forced: "lostForced",
+  idle: "lostIdle",
+  revoked: "lostRevoked",
+  logged_out: "login"
+};
+function notice(s, now) {
+  const kept2 = now.draft ? ["restore", "copy", "dismiss"] : [];
+  const make = (tone, icon, title, details, actions) => ({ tone, icon, title, details: now.draft && title !== "draft" ? [...details, "draft"] : details, actions: [...actions, ...now.draft ? kept2.slice(1, 2) : []] });
+  const others = s.holder && !s.holder.you;
+  switch (s.state) {
+    case "connecting":
+      return now.trouble ? trouble(now) : make("calm", "clock", "connecting", [], []);
+    case "watching":
+      if (s.error && !others) return failure(s);
+      if (others && s.holder?.yours) return make("calm", "tabs", "yours", ["yoursDetail"], ["move"]);
+      if (others) return make("calm", "person", "editing", ["since", "reading"], s.error?.code === "forbidden" ? [] : ["wait"]);
+      if (!s.online && now.trouble) return trouble(now);
+      if (now.start === "edit") return now.draft ? make("calm", "pencil", "free", [], ["edit"]) : null;
+      return make("calm", "page", "free", ["freeDetail"], ["edit"]);
+    case "waiting":
+      if (others && s.holder?.yours) return make("calm", "tabs", "yours", ["yoursDetail"], ["move", "stop"]);
+      if (others) return make("busy", "person", "editing", ["since", line(s)], ["stop"]);
+      return make("busy", "clock", line(s), ["oneMoment"], ["stop"]);
+    case "refreshing":
+      return make("good", "clock", "refreshing", ["refreshingDetail"], []);
+    case "held":
+      if (now.draft) return { tone: "warn", icon: "pencil", title: "draft", details: ["draftDetail"], actions: kept2 };
+      if (now.arrived) return make("good", "check", "turn", ["turnDetail"], []);
+      if (s.waiting > 0) return make("calm", "pencil", s.waiting === 1 ? "othersOne" : "others", [], []);
+      return null;
+    case "unsure":
+      if (!s.editable) return make("calm", "clock", "checking", now.saving ? ["saveLater"] : [], []);
+      return make("warn", "plug", "unsure", [now.saving ? "saveLater" : "unsureDetail"], []);
+    case "lost": {
+      const moved = s.lost?.reason === "handed_over" && s.holder?.yours === true;
+      const title = moved ? "lostMoved" : (s.lost?.reason && lostTexts[s.lost.reason]) ?? "lostExpired";
+      const details = [];
+      if (others && !s.holder?.yours) details.push("nowEditing");
+      if (now.dirty) details.push("textHere");
+      const actions = [moved || others && s.holder?.yours ? "move" : others ? "wait" : "edit"];
+      if (now.dirty && !now.draft) actions.push("copy");
+      return make("warn", moved ? "tabs" : "alert", title, details, actions);
+    }
+  }
+}
+function line(s) {
+  if (s.position === null) return "oneMoment";
+  return s.position === 1 ? "next" : "place";
+}
+function trouble(now) {
+  const login = now.trouble?.code === "unauthenticated";
+  return {
+    tone: "warn",
+    icon: "plug",
+    title: login ? "login" : "unreachable",
+    details: login ? [] : ["unreachableDetail"],
+    actions: ["retry"],
+    ...login && now.trouble ? { extra: now.trouble.message } : {}
+  };
+}
+function failure(s) {
+  const code = s.error?.code ?? "";
+  if (code === "forbidden") return { tone: "calm", icon: "page", title: "forbidden", details: [], actions: [] };
+  const refresh = code === "refresh";
+  return {
+    tone: "warn",
+    icon: "alert",
+    title: refresh ? "refresh" : "failed",
+    details: refresh ? ["refreshDetail"] : [],
+    actions: ["retry"],
+    extra: s.error?.message ?? ""
+  };
+}
+
+// src/page.ts
+var patience2 = 8e3;
+var StaleError = class extends Error {
+  name = "StaleError";
+};
+async function fetchFresh(url, tag, resource, version, grant) {
+  const began = Date.now();
+  for (let attempt = 0; ; attempt++) {
+    const last = Date.now() - began > patience2;
+    try {
+      const fresh2 = await fetchOnce(url, tag, resource, grant);
+      const newEnough = version === null || fresh2.version === null ? "yes" : atLeast(fresh2.version, version);
+      if (newEnough === "yes" || last && newEnough === "unknown") return fresh2;
+      if (last) throw new StaleError(`The page still shows version ${fresh2.version}, but ${version} was saved.`);
+    } catch (error) {
+      if (last || grant.signal.aborted || error instanceof StaleError) throw error;
+    }
+    await pause(Math.min(2e3, 150 * 2 ** attempt), grant.signal);
+  }
+}
+async function fetchOnce(url, tag, resource, grant) {
+  const answer = await fetch(url, {
+    cache: "no-store",
+    credentials: "same-origin",
+    signal: grant.signal,
+    headers: { Accept: "text/html", ...grant.headers }
+  });
+  if (!answer.ok) throw new Error(`This page answered ${answer.status} when it was loaded again.`);
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const content = [...page.querySelectorAll(tag)].find((element2) => element2.getAttribute("resource") === resource);
+  if (!content) throw new StaleError("This page does not show the form any more. Are you still logged in?");
+  return { content, version: content.getAttribute("version") };
+}
+function atLeast(shown, wanted) {
+  if (shown === wanted) return "yes";
+  if (/^\d+$/.test(shown) && /^\d+$/.test(wanted)) return BigInt(shown) >= BigInt(wanted) ? "yes" : "no";
+  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+  if (time.test(shown) && time.test(wanted)) return Date.parse(shown) >= Date.parse(wanted) ? "yes" : "no";
+  return "unknown";
+}
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }, { once: true });
+  });
+}
+function sameContent(a, b) {
+  return comparable(a) === comparable(b);
+}
+function comparable(element2) {
+  const copy = element2.cloneNode(true);
+  for (const hidden of copy.querySelectorAll('input[type="hidden"]')) hidden.removeAttribute("value");
+  for (const script of copy.querySelectorAll("script")) script.remove();
+  return copy.innerHTML.replace(/\s+/g, " ").trim();
+}
+function takeHidden(into, from) {
+  for (const hidden of from.querySelectorAll('input[type="hidden"][name]')) {
+    for (const field of into.querySelectorAll('input[type="hidden"]')) {
+      if (field.name === hidden.name) field.value = hidden.value;
+    }
+  }
+}
+
+// src/styles.ts
+var css = `
+:host { display: block; position: relative; }
+:host([hidden]) { display: none; }
+.root {
+  --ink: var(--edit-lock-ink, #1c2330);
+  --soft: var(--edit-lock-soft-ink, #586174);
+  --paper: var(--edit-lock-paper, #ffffff);
+  --line: var(--edit-lock-line, #dfe3ea);
+  --accent: var(--edit-lock-accent, #2f5bd8);
+  --on-accent: var(--edit-lock-on-accent, #ffffff);
+  --good: var(--edit-lock-good, #14763a);
+  --warn: var(--edit-lock-warn, #a24b05);
+  --radius: var(--edit-lock-radius, 12px);
+  --shade: 0 1px 2px rgb(16 24 40 / .06), 0 6px 20px -6px rgb(16 24 40 / .14);
+  --avatar-ink: hsl(var(--hue, 220) 65% 28%);
+  --avatar-paper: hsl(var(--hue, 220) 75% 90%);
+}
+.root[data-theme="dark"] {
+  --ink: var(--edit-lock-ink, #edf0f6);
+  --soft: var(--edit-lock-soft-ink, #a6afc0);
+  --paper: var(--edit-lock-paper, #1d222c);
+  --line: var(--edit-lock-line, #363d4b);
+  --accent: var(--edit-lock-accent, #9db5ff);
+  --on-accent: var(--edit-lock-on-accent, #121a33);
+  --good: var(--edit-lock-good, #63d78f);
+  --warn: var(--edit-lock-warn, #ffb066);
+  --shade: 0 1px 2px rgb(0 0 0 / .5), 0 8px 24px -6px rgb(0 0 0 / .6);
+  --avatar-ink: hsl(var(--hue, 220) 85% 88%);
+  --avatar-paper: hsl(var(--hue, 220) 38% 32%);
+}
+
+.drawer {
+  position: sticky; inset-block-start: var(--edit-lock-top, 8px); z-index: var(--edit-lock-layer, 5);
+  display: grid; grid-template-rows: 0fr; visibility: hidden; opacity: 0;
+  transition: grid-template-rows .28s cubic-bezier(.2,.8,.3,1), opacity .2s, visibility 0s .28s;
+}
+.drawer[data-open] {
+  grid-template-rows: 1fr; visibility: visible; opacity: 1;
+  transition: grid-template-rows .28s cubic-bezier(.2,.8,.3,1), opacity .2s;
+}
+.clip { min-block-size: 0; overflow: clip; overflow-clip-margin: 28px; }
+.drawer:not([data-open]) .clip { overflow-clip-margin: 0px; }
+
+.bar {
+  --tone: var(--soft);
+  container-type: inline-size;
+  margin-block-end: var(--edit-lock-gap, 16px);
+  color: var(--ink); background: var(--paper);
+  border: 1px solid var(--line); border-radius: var(--radius); box-shadow: var(--shade);
+  font: var(--edit-lock-font, 400 15px/1.4 system-ui, sans-serif);
+  text-align: start;
+}
+.bar:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+.bar[data-tone="busy"] { --tone: var(--accent); }
+.bar[data-tone="good"] { --tone: var(--good); border-color: color-mix(in srgb, var(--good) 40%, var(--line)); }
+.bar[data-tone="warn"] { --tone: var(--warn); border-color: color-mix(in srgb, var(--warn) 45%, var(--line)); }
+.row { display: flex; align-items: center; gap: 12px; padding: 11px 12px 11px 14px; }
+
+.icon {
+  flex: none; inline-size: 36px; block-size: 36px; border-radius: 50%; display: grid; place-items: center;
+  color: var(--tone); background: color-mix(in srgb, var(--tone) 13%, transparent);
+  font-weight: 650; font-size: 14px; letter-spacing: .01em; position: relative;
+}
+.icon[data-icon="person"] { color: var(--avatar-ink); background: var(--avatar-paper); }
+.icon[data-icon="person"]::after {
+  content: ""; position: absolute; inset-block-end: -1px; inset-inline-end: -1px; inline-size: 11px; block-size: 11px;
+  box-sizing: border-box; border-radius: 50%; background: var(--edit-lock-present, #2fa35c); border: 2px solid var(--paper);
+}
+.icon svg { inline-size: 20px; block-size: 20px; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round; }
+.text { flex: 1; min-inline-size: 0; }
+.title, .detail { margin: 0; overflow-wrap: anywhere; text-wrap: pretty; }
+.title { font-weight: 620; }
+.detail { color: var(--soft); font-size: .9em; margin-block-start: 1px; }
+.detail span { font-variant-numeric: tabular-nums; }
+.bar[data-tone="good"] .title { color: var(--good); }
+
+.actions { display: flex; flex-wrap: wrap; gap: 8px; flex: none; justify-content: end; max-inline-size: 55%; }
+.actions:empty { display: none; }
+.button {
+  font: inherit; font-size: .9em; font-weight: 560; line-height: 1.25; padding: 7px 13px; min-block-size: 36px;
+  border-radius: calc(var(--radius) * .67); border: 1px solid var(--line); color: var(--ink); background: transparent;
+  cursor: pointer; transition: background-color .12s, border-color .12s, filter .12s;
+}
+.button:hover { background: color-mix(in srgb, var(--ink) 6%, transparent); }
+.button:active { background: color-mix(in srgb, var(--ink) 11%, transparent); }
+.button.loud { color: var(--on-accent); background: var(--accent); border-color: var(--accent); }
+.button.loud:hover { filter: brightness(1.08); }
+.button.loud:active { filter: brightness(.95); }
+.button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+
+@container (max-width: 540px) {
+  .row { flex-wrap: wrap; align-items: start; }
+  .text { min-inline-size: 60%; }
+  .actions { flex: 1 0 100%; max-inline-size: none; padding-inline-start: 48px; justify-content: start; }
+}
+@container (max-width: 360px) {
+  .actions { padding-inline-start: 0; }
+  .button { flex: 1 1 auto; min-block-size: 42px; }
+}
+
+.content { transition: opacity .25s; }
+.content[inert] { opacity: var(--edit-lock-dim, .6); cursor: default; }
+.content[data-keep] { opacity: 1; }
+.live { position: absolute; inline-size: 1px; block-size: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+
+@media (prefers-reduced-motion: reduce) { .drawer, .drawer[data-open], .content, .button { transition: none; } }
+@media (forced-colors: active) {
+  .icon { border: 1px solid; } .content[inert] { opacity: 1; color: GrayText; }
+}
+@media print { .drawer { display: none; } .content[inert] { opacity: 1; } }
+`;
+var sheet = null;
+function dress(root) {
+  if (!sheet) {
+    sheet = new CSSStyleSheet();
+    sheet.replaceSync(css);
+  }
+  root.adoptedStyleSheets = [sheet];
+}
+function onDark(element2) {
+  for (let at = element2; at; at = at.parentElement ?? hostOf(at)) {
+    const colour = getComputedStyle(at).backgroundColor;
+    const scale = colour.startsWith("rgb") ? 1 : colour.startsWith("color(srgb") ? 255 : 0;
+    const [red = 0, green = 0, blue = 0, alpha = 1] = (colour.match(/[\d.]+/g) ?? []).map((part, index) => Number(part) * (index < 3 ? scale : 1));
+    if (scale && alpha > 0.5) return red * 0.299 + green * 0.587 + blue * 0.114 < 110;
+  }
+  return matchMedia("(prefers-color-scheme: dark)").matches && getComputedStyle(document.documentElement).colorScheme.includes("dark");
+}
+function hostOf(element2) {
+  const root = element2.getRootNode();
+  return root instanceof ShadowRoot ? root.host : null;
+}
+
+// src/element.ts
+var arrivedFor = 6e3;
+var slow = { connecting: 600, checking: 500, refreshing: 250 };
+var EditLockElement = class extends HTMLElement {
+  static observedAttributes = ["resource", "lang", "dir", "theme", "version"];
+  box = document.createElement("div");
+  content = document.createElement("div");
+  live = document.createElement("div");
+  bar = new Bar((action) => void this.perform(action));
+  draft = new Draft(this);
+  focusKeeper = new FocusKeeper(this);
+  client = null;
+  handle = null;
+  shown = null;
+  kept = [];
+  source = null;
+  arrived = false;
+  /** The first keystroke has asked for the lock, and typing goes on until somebody else turns out to hold it. */
+  eager = false;
+  pending = null;
+  done = false;
+  said = "";
+  ticking = 0;
+  delayed = 0;
+  leaving = 0;
+  constructor() {
+    super();
+    const shadow = this.attachShadow({ mode: "open" });
+    dress(shadow);
+    this.box.className = "root";
+    this.box.setAttribute("part", "root");
+    this.content.className = "content";
+    this.content.setAttribute("part", "content");
+    this.content.inert = true;
+    this.content.append(document.createElement("slot"));
+    this.live.className = "live";
+    this.live.setAttribute("role", "status");
+    this.live.setAttribute("aria-live", "polite");
+    this.box.append(this.bar.root, this.content, this.live);
+    shadow.append(this.box);
+    for (const type of ["beforeinput", "input", "change"]) this.addEventListener(type, () => this.typed(), true);
+  }
+  /** The lock behind the element: the same object that `editlock.open` gives to scripts. Null while not in a page. */
+  get lock() {
+    return this.handle;
+  }
+  get resource() {
+    return this.getAttribute("resource") ?? "";
+  }
+  get start() {
+    const start = this.getAttribute("start");
+    return start === "edit" || start === "manual" ? start : "open";
+  }
+  connectedCallback() {
+    clearTimeout(this.leaving);
+    protect(this);
+    if (!this.handle) this.setUp();
+    this.render();
+  }
+  disconnectedCallback() {
+    this.leaving = window.setTimeout(() => this.isConnected || this.tearDown(), 0);
+  }
+  attributeChangedCallback(name, before, now) {
+    if (before === now || !this.isConnected) return;
+    if (name === "resource") {
+      this.tearDown();
+      protect(this);
+      this.setUp();
+    }
+    this.render();
+  }
+  setUp() {
+    if (!this.resource) return;
+    const url = this.getAttribute("server-url");
+    const auth = this.getAttribute("auth-url");
+    this.client = clientFor({ ...url ? { url } : {}, ...auth ? { auth: new URL(auth, document.baseURI).href } : {} });
+    const refresh = this.getAttribute("refresh") ?? "page";
+    this.handle = new Lock(this.client.core(this.resource), this.client, {
+      start: this.start,
+      ...refresh === "none" ? {} : { refresh: (version, grant) => this.refresh(refresh, version, grant) }
+    });
+    this.handle.subscribe((snapshot) => this.changed(snapshot));
+    this.ticking = window.setInterval(() => this.tick(), 1e4);
+    this.remember();
+  }
+  tearDown() {
+    unprotect(this);
+    clearInterval(this.ticking);
+    clearTimeout(this.delayed);
+    this.handle?.close();
+    this.handle = this.client = this.shown = this.source = this.pending = null;
+    this.eager = this.arrived = this.done = false;
+  }
+  /** Remembers how the content came from the server, to see later whether fresh content differs. */
+  remember() {
+    const keep = () => {
+      this.source ??= this.cloneNode(true);
+    };
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", keep, { once: true });
+    else queueMicrotask(keep);
+  }
+  // What happens.
+  changed(snapshot) {
+    const before = this.shown?.state ?? "connecting";
+    const now = snapshot.state;
+    this.shown = snapshot;
+    if (now === "waiting" && this.eager) {
+      this.eager = false;
+      this.keepTyped();
+      this.pending = null;
+    }
+    if (now === "watching" || now === "lost") this.eager = false;
+    if (now === "lost" && before !== "lost") this.keepTyped();
+    if (now === "held" && before !== "held") this.entered(before);
+    if (now === "lost" || now === "waiting" || now === "watching" && !this.eager) this.pending = null;
+    this.render();
+    if (before !== now) {
+      this.dispatchEvent(new CustomEvent("edit-lock-change", { detail: snapshot, bubbles: true, composed: true }));
+    }
+  }
+  entered(before) {
+    this.eager = false;
+    if (before === "refreshing" && this.waited) {
+      this.arrived = true;
+      setTimeout(() => {
+        this.arrived = false;
+        this.render();
+      }, arrivedFor);
+      callBack(this.messages.titleTurn);
+    }
+    this.waited = false;
+    const save = this.pending;
+    this.pending = null;
+    if (save?.form.isConnected) setTimeout(() => save.form.requestSubmit(save.submitter), 0);
+  }
+  waited = false;
+  typed() {
+    if (this.start !== "edit" || this.eager || !this.handle) return;
+    const { state } = this.handle.snapshot;
+    if (state !== "watching" && state !== "connecting") return;
+    this.eager = true;
+    this.handle.acquire();
+  }
+  keepTyped() {
+    const typed = this.draft.typed();
+    if (typed.length) this.kept = typed;
+  }
+  // Fresh content.
+  async refresh(how, version, grant) {
+    if (how === "event") {
+      const promises = [];
+      const waitUntil = (promise) => void promises.push(promise);
+      const detail = Object.freeze({ version, ...grant, waitUntil });
+      this.dispatchEvent(new CustomEvent("edit-lock-refresh", { detail, bubbles: true, composed: true }));
+      await Promise.all(promises);
+    } else {
+      const url = this.getAttribute("refresh-url") ?? location.href;
+      const fresh2 = await fetchFresh(url, this.localName, this.resource, version, grant);
+      this.keepTyped();
+      this.replace(fresh2.content);
+      if (fresh2.version !== null) this.setAttribute("version", fresh2.version);
+    }
+    if (!this.kept.length) return;
+    this.kept = Draft.restore(this, this.kept, false);
+  }
+  replace(fresh2) {
+    const source = this.source;
+    this.source = fresh2.cloneNode(true);
+    if (source && sameContent(source, fresh2)) {
+      takeHidden(this, fresh2);
+      return;
+    }
+    this.focusKeeper.during(() => this.replaceChildren(...document.importNode(fresh2, true).childNodes));
+    this.draft.forget();
+    this.dispatchEvent(new CustomEvent("edit-lock-refreshed", { bubbles: true, composed: true }));
+  }
+  // Saves. See guard.ts for when these are called.
+  get open() {
+    return !this.content.inert;
+  }
+  permit() {
+    if (!this.handle) return "go";
+    const { state } = this.handle.snapshot;
+    if (state === "held") return this.handle.token() ? "go" : "later";
+    if (state === "unsure" || this.eager) return "later";
+    return this.start === "edit" && this.open ? "later" : "refuse";
+  }
+  token() {
+    return this.handle?.token() ?? null;
+  }
+  saveLater(form, submitter) {
+    this.pending = { form, submitter };
+    this.typed();
+    this.render();
+    const lock = this.handle;
+    if (lock?.snapshot.state === "held") void lock.headers().then(() => this.entered("held"), () => void 0);
+  }
+  refuseSave() {
+    this.say(this.messages.refused);
+    this.bar.nudge();
+  }
+  saving(_form, submitter) {
+    this.done = submitter?.hasAttribute("data-edit-lock-done") ?? false;
+  }
+  /**
+   * To be called after a save that did not leave the page. What is there counts as saved; after a button with
+   * `data-edit-lock-done`, or with `done`, the lock is released. `version` names what was saved.
+   */
+  saved(options = {}) {
+    this.draft.forget();
+    this.kept = [];
+    const { version } = options;
+    if (version !== void 0) this.setAttribute("version", version);
+    if (options.done ?? this.done) void this.handle?.release(version === void 0 ? {} : { version });
+    else if (version !== void 0 && this.shown?.state === "held") void this.handle?.changed(version).catch(() => void 0);
+    this.done = false;
+    this.render();
+  }
+  async perform(action) {
+    const lock = this.handle;
+    if (!lock) return;
+    switch (action) {
+      case "stop":
+        return lock.cancel();
+      case "wait":
+      case "edit":
+      case "retry":
+        return lock.acquire();
+      case "move":
+        return lock.acquire({ move: true });
+      case "copy":
+        await navigator.clipboard?.writeText(Draft.text(this.kept.length ? this.kept : this.draft.typed()));
+        return this.say(this.messages.copied);
+      case "restore":
+        Draft.restore(this, this.kept, true);
+        this.kept = [];
+        return this.render();
+      case "dismiss":
+        this.kept = [];
+        return this.render();
+    }
+  }
+  // What is shown.
+  get language() {
+    const holder = this.closest("[lang]") ?? document.documentElement;
+    return holder.getAttribute("lang") || navigator.language || "en";
+  }
+  get messages() {
+    return messagesFor(this.language);
+  }
+  get values() {
+    const snapshot = this.shown ?? this.handle?.snapshot;
+    if (!snapshot) throw new Error("edit-lock: not set up");
+    return { snapshot, language: this.language, messages: this.messages, now: Date.now() };
+  }
+  tick() {
+    if (this.handle && document.visibilityState === "visible") this.bar.tick(this.values);
+  }
+  render() {
+    const lock = this.handle;
+    if (!lock) {
+      this.content.inert = false;
+      return this.bar.show(null, { snapshot: idle, language: "en", messages: messagesFor("en"), now: 0 });
+    }
+    const snapshot = this.shown ??= lock.snapshot;
+    if (snapshot.state === "waiting") this.waited = true;
+    this.setOpen(snapshot.editable || this.freeToType(snapshot));
+    const dirty = this.draft.typed().length > 0;
+    this.content.toggleAttribute("data-keep", snapshot.state === "lost" || snapshot.state === "unsure" || snapshot.state === "connecting");
+    this.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
+    this.dataset["state"] = snapshot.state;
+    const text2 = notice(snapshot, {
+      start: this.start,
+      trouble: this.client?.trouble ?? null,
+      dirty,
+      arrived: this.arrived,
+      draft: this.kept.length > 0 && snapshot.state !== "lost",
+      saving: this.pending !== null
+    });
+    clearTimeout(this.delayed);
+    const patience3 = text2 ? slow[text2.title] ?? 0 : 0;
+    if (patience3 && !(text2?.title === this.saidTitle)) this.delayed = window.setTimeout(() => this.showNotice(text2), patience3);
+    else this.showNotice(text2);
+  }
+  saidTitle = "";
+  showNotice(text2) {
+    this.saidTitle = text2?.title ?? "";
+    const values = this.values;
+    this.bar.show(text2, values);
+    if (text2) this.say(Bar.text(text2, values));
+    else this.said = this.live.textContent = "";
+  }
+  /** With start="edit" typing is free until somebody is known to hold. */
+  freeToType(snapshot) {
+    if (this.start !== "edit") return false;
+    if (snapshot.state === "watching") return snapshot.holder === null && !snapshot.error;
+    return snapshot.state === "connecting" || snapshot.state === "refreshing" && this.eager;
+  }
+  setOpen(open2) {
+    if (this.content.inert !== open2) return;
+    if (!open2) this.focusKeeper.note();
+    this.content.inert = !open2;
+    if (open2) this.focusKeeper.giveBack();
+  }
+  /** Says a thing to screen readers, once. */
+  say(text2) {
+    if (text2 === this.said) return;
+    this.said = this.live.textContent = text2;
+  }
+};
+var idle = Object.freeze({
+  resource: "",
+  state: "connecting",
+  editable: false,
+  online: false,
+  holder: null,
+  position: null,
+  waiting: 0,
+  since: null,
+  version: null,
+  fence: null,
+  lost: null,
+  error: null
+});
+
+// src/index.ts
+/*! editlock, Apache-2.0 */
+export {
+  EditLockElement,
+  EditlockError,
+  editlock
+};

@@ -1,0 +1,42 @@
+import type { Auth } from "./access.js";
+import { Client } from "./client.js";
+import { Lock, type OpenOptions } from "./handle.js";
+import { type Messages } from "./messages.js";
+import type { EntriesListener, Entry } from "./prefixes.js";
+export interface Configuration {
+    /** Where the server is mounted; `/editlock` unless told otherwise. */
+    readonly url?: string;
+    /** Gives access tokens; `token` below the server's URL unless told otherwise. */
+    readonly auth?: Auth;
+}
+export interface RequestOptions extends Omit<OpenOptions, "start" | "save"> {
+    /** Do not wait: the callback gets null when somebody else holds. */
+    readonly ifAvailable?: boolean;
+}
+/** The client of a server, made when it is asked for first; `auth` counts then. */
+export declare function clientFor(configuration?: Configuration): Client;
+declare function open(resource: string, options?: OpenOptions): Lock;
+type Callback<T> = (lock: Lock | null) => T | Promise<T>;
+/** Holds a resource while the callback runs, like `navigator.locks.request`, and releases it whatever comes of it. */
+declare function request<T>(resource: string, callback: Callback<T>): Promise<T>;
+declare function request<T>(resource: string, options: RequestOptions, callback: Callback<T>): Promise<T>;
+/** Calls `listener` with everything below `prefix` (`article/`) that is not free: now, and at every change. */
+declare function watch(prefix: string, listener: EntriesListener, options?: {
+    signal?: AbortSignal;
+}): () => void;
+/** What is held, and by whom, and what is waited for, below `prefix`: like `navigator.locks.query`. */
+declare function query(prefix?: string): Promise<{
+    held: Entry[];
+    pending: Entry[];
+}>;
+export declare const editlock: {
+    /** Sets the server and where access tokens come from. Call it before the first use. */
+    configure(configuration: Configuration): void;
+    open: typeof open;
+    request: typeof request;
+    query: typeof query;
+    watch: typeof watch;
+    /** Adds or changes the texts of a language. */
+    translate: (language: string, messages: Partial<Messages>) => void;
+};
+export {};

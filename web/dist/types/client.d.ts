@@ -1,0 +1,46 @@
+import { type Auth } from "./access.js";
+import { Core } from "./core.js";
+import type { EditlockError } from "./link.js";
+import { Prefixes } from "./prefixes.js";
+export declare class Client {
+    private readonly cores;
+    readonly prefixes: Prefixes;
+    private readonly connection;
+    private readonly access;
+    private readonly clock;
+    /** What the resumed session holds or waits for, until the page asks for it. */
+    private unclaimed;
+    private sure;
+    private lastPulse;
+    private usedAt;
+    private pulsing;
+    private heartbeat;
+    /** What keeps the page from connecting; null when nothing does. */
+    trouble: EditlockError | null;
+    user: {
+        readonly id: string;
+        readonly name: string;
+    } | null;
+    constructor(base: string, auth: Auth);
+    /** The lock of a resource, made when it is asked for first. */
+    core(resource: string): Core;
+    /** Something is needed of the server: be connected. */
+    use(): void;
+    /** A person asks again: comes back even where the server had refused for good. */
+    retryIfStopped(): void;
+    /** Looks at the clocks: whether belief still stands, and whether the machine was asleep. */
+    pulse(): void;
+    /** The page is going, for ever or into the back/forward cache. */
+    leave(): void;
+    /** The page is back. `suspect`: the connection may be dead without knowing. */
+    returned(suspect: boolean): void;
+    private doubt;
+    private setSure;
+    private welcomed;
+    /** Leaving a page releases: what the next page of this tab does not use, it does not keep. */
+    private dropUnclaimed;
+    private down;
+    private pushed;
+    private pinged;
+    private troubled;
+}

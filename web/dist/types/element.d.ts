@@ -1,0 +1,79 @@
+import type { Grant } from "./core.js";
+import { type Guarded } from "./guard.js";
+import { Lock } from "./handle.js";
+/** `edit-lock-refresh`: load the content, at least as new as `version`, and hand the promise to `waitUntil`. */
+export interface RefreshDetail extends Grant {
+    readonly version: string | null;
+    waitUntil(promise: PromiseLike<unknown>): void;
+}
+type Start = "open" | "edit" | "manual";
+export declare class EditLockElement extends HTMLElement implements Guarded {
+    static readonly observedAttributes: string[];
+    private readonly box;
+    private readonly content;
+    private readonly live;
+    private readonly bar;
+    private readonly draft;
+    private readonly focusKeeper;
+    private client;
+    private handle;
+    private shown;
+    private kept;
+    private source;
+    private arrived;
+    /** The first keystroke has asked for the lock, and typing goes on until somebody else turns out to hold it. */
+    private eager;
+    private pending;
+    private done;
+    private said;
+    private ticking;
+    private delayed;
+    private leaving;
+    constructor();
+    /** The lock behind the element: the same object that `editlock.open` gives to scripts. Null while not in a page. */
+    get lock(): Lock | null;
+    get resource(): string;
+    get start(): Start;
+    connectedCallback(): void;
+    disconnectedCallback(): void;
+    attributeChangedCallback(name: string, before: string | null, now: string | null): void;
+    private setUp;
+    private tearDown;
+    /** Remembers how the content came from the server, to see later whether fresh content differs. */
+    private remember;
+    private changed;
+    private entered;
+    private waited;
+    private typed;
+    private keepTyped;
+    private refresh;
+    private replace;
+    get open(): boolean;
+    permit(): "go" | "later" | "refuse";
+    token(): string | null;
+    saveLater(form: HTMLFormElement, submitter: HTMLElement | null): void;
+    refuseSave(): void;
+    saving(_form: HTMLFormElement, submitter: HTMLElement | null): void;
+    /**
+     * To be called after a save that did not leave the page. What is there counts as saved; after a button with
+     * `data-edit-lock-done`, or with `done`, the lock is released. `version` names what was saved.
+     */
+    saved(options?: {
+        version?: string;
+        done?: boolean;
+    }): void;
+    private perform;
+    private get language();
+    private get messages();
+    private get values();
+    private tick;
+    private render;
+    private saidTitle;
+    private showNotice;
+    /** With start="edit" typing is free until somebody is known to hold. */
+    private freeToType;
+    private setOpen;
+    /** Says a thing to screen readers, once. */
+    private say;
+}
+export {};

@@ -1,0 +1,59 @@
+import type { Clock, Instant } from "./clock.js";
+import { type OkFrame, type PingFrame, type Request, type SnapshotFrame, type WelcomeFrame } from "./protocol.js";
+import type { Credentials } from "./slot.js";
+/** A request that the server refused, or that found no server. */
+export declare class EditlockError extends Error {
+    /** A code of the protocol, or `disconnected`: it may or may not have been done. */
+    readonly code: string;
+    readonly retryAfter: number;
+    /** How things stand with the resource, where the refusal said so. */
+    readonly frame: SnapshotFrame | null;
+    readonly name = "EditlockError";
+    constructor(
+    /** A code of the protocol, or `disconnected`: it may or may not have been done. */
+    code: string, message: string, retryAfter?: number, 
+    /** How things stand with the resource, where the refusal said so. */
+    frame?: SnapshotFrame | null);
+}
+export interface LinkEvents {
+    /** Credentials for a second hello, after the session could not be resumed. */
+    fresh(): Credentials;
+    welcomed(link: Link, welcome: WelcomeFrame): void;
+    pushed(link: Link, snapshot: SnapshotFrame): void;
+    pinged(link: Link, ping: PingFrame): void;
+    moving(link: Link, within: number): void;
+    /** Once, unless the page closed it. `fault` is the last error before the welcome. */
+    closed(link: Link, code: number, fault: EditlockError | null): void;
+}
+export declare class Link {
+    private readonly token;
+    private readonly clock;
+    private readonly events;
+    welcome: WelcomeFrame | null;
+    /** When anything arrived last. */
+    heard: Instant;
+    private readonly socket;
+    private readonly waiters;
+    private belief;
+    private helloSent;
+    private fault;
+    private lastId;
+    private watchdog;
+    private over;
+    constructor(url: string, token: string, credentials: Credentials, clock: Clock, events: LinkEvents);
+    /** Whether this connection vouches for the session now. */
+    sure(): boolean;
+    request(request: Request): Promise<OkFrame>;
+    /** Closes without a word to the events; open requests are rejected. */
+    close(): void;
+    private hello;
+    private send;
+    private received;
+    private ping;
+    private dispatch;
+    private armForPing;
+    private arm;
+    private end;
+    private finish;
+}
+export declare function disconnected(): EditlockError;

@@ -1,0 +1,34 @@
+import type { Messages } from "./messages.js";
+import type { LockSnapshot } from "./snapshot.js";
+export type Action = "stop" | "wait" | "edit" | "move" | "copy" | "restore" | "dismiss" | "retry";
+export type Tone = "calm" | "busy" | "good" | "warn";
+export type Icon = "person" | "clock" | "pencil" | "plug" | "alert" | "check" | "tabs" | "page";
+type Text = keyof Messages;
+export interface Notice {
+    readonly tone: Tone;
+    readonly icon: Icon;
+    readonly title: Text;
+    readonly details: readonly Text[];
+    readonly actions: readonly Action[];
+    /** A text of the server or the application, shown after the details. */
+    readonly extra?: string;
+}
+export interface Situation {
+    readonly start: "open" | "edit" | "manual";
+    /** What keeps the page from connecting. */
+    readonly trouble: {
+        readonly code: string;
+        readonly message: string;
+    } | null;
+    /** Typed text differs from what was loaded. */
+    readonly dirty: boolean;
+    /** Text from an earlier turn that could not be put back by itself. */
+    readonly draft: boolean;
+    /** The turn has just come after waiting. */
+    readonly arrived: boolean;
+    /** A save waits for certainty. */
+    readonly saving: boolean;
+}
+/** The notice for a situation; null when nothing needs to be said. */
+export declare function notice(s: LockSnapshot, now: Situation): Notice | null;
+export {};

@@ -1,0 +1,96 @@
+// The entry for scripts.
+import type { Auth } from "./access.js";
+import { Client } from "./client.js";
+import { EditlockError } from "./link.js";
+import { Lock, type OpenOptions } from "./handle.js";
+import { translate, type Messages } from "./messages.js";
+import type { EntriesListener, Entry } from "./prefixes.js";
+
+export interface Configuration {
+  /** Where the server is mounted; `/editlock` unless told otherwise. */
+  readonly url?: string;
+  /** Gives access tokens; `token` below the server's URL unless told otherwise. */
+  readonly auth?: Auth;
+}
+
+export interface RequestOptions extends Omit<OpenOptions, "start" | "save"> {
+  /** Do not wait: the callback gets null when somebody else holds. */
+  readonly ifAvailable?: boolean;
+}
+
+let defaults: Configuration = {};
+const clients = new Map<string, Client>();
+
+/** The client of a server, made when it is asked for first; `auth` counts then. */
+export function clientFor(configuration: Configuration = {}): Client {
+  const base = new URL(configuration.url ?? defaults.url ?? "/editlock", document.baseURI).href.replace(/\/+$/, "");
+  let client = clients.get(base);
+  if (!client) {
+    client = new Client(base, configuration.auth ?? defaults.auth ?? `${base}/token`);
+    clients.set(base, client);
+  }
+  return client;
+}
+
+function open(resource: string, options: OpenOptions = {}): Lock {
+  const client = clientFor();
+  return new Lock(client.core(resource), client, options);
+}
+
+type Callback<T> = (lock: Lock | null) => T | Promise<T>;
+
+/** Holds a resource while the callback runs, like `navigator.locks.request`, and releases it whatever comes of it. */
+async function request<T>(resource: string, callback: Callback<T>): Promise<T>;
+async function request<T>(resource: string, options: RequestOptions, callback: Callback<T>): Promise<T>;
+async function request<T>(resource: string, first: RequestOptions | Callback<T>, second?: Callback<T>): Promise<T> {
+  const options = typeof first === "function" ? {} : first;
+  const callback = typeof first === "function" ? first : second;
+  if (!callback) throw new TypeError("editlock.request needs a callback");
+  const { ifAvailable = false, signal, refresh } = options;
+  const lock = open(resource, { start: "manual", ...(refresh ? { refresh } : {}) });
+  try {
+    lock.acquire({ wait: !ifAvailable });
+    try {
+      await lock.held(signal ? { signal } : {});
+    } catch (error) {
+      if (ifAvailable && error instanceof EditlockError && error.code === "locked") return await callback(null);
+      throw error;
+    }
+    return await callback(lock);
+  } finally {
+    lock.close();
+  }
+}
+
+/** Calls `listener` with everything below `prefix` (`article/`) that is not free: now, and at every change. */
+function watch(prefix: string, listener: EntriesListener, options: { signal?: AbortSignal } = {}): () => void {
+  const client = clientFor();
+  const stop = client.prefixes.watch(prefix, listener);
+  client.use();
+  options.signal?.addEventListener("abort", stop, { once: true });
+  return stop;
+}
+
+/** What is held, and by whom, and what is waited for, below `prefix`: like `navigator.locks.query`. */
+function query(prefix = ""): Promise<{ held: Entry[]; pending: Entry[] }> {
+  return new Promise((resolve) => {
+    const stop = watch(prefix, (entries) => {
+      stop();
+      const all = [...entries.values()];
+      resolve({ held: all.filter((entry) => entry.state === "held"), pending: all.filter((entry) => entry.waiting > 0) });
+    });
+  });
+}
+
+export const editlock = {
+  /** Sets the server and where access tokens come from. Call it before the first use. */
+  configure(configuration: Configuration): void {
+    defaults = { ...defaults, ...configuration };
+  },
+  open,
+  request,
+  query,
+  watch,
+  /** Adds or changes the texts of a language. */
+  translate: (language: string, messages: Partial<Messages>): void => translate(language, messages),
+};

@@ -1,0 +1,18 @@
+// Registers <edit-lock>, and gives scripts that are no modules `window.editlock`.
+import { editlock, EditLockElement } from "./index.js";
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "edit-lock": EditLockElement;
+  }
+  interface Window {
+    editlock: typeof editlock;
+  }
+}
+
+if (!customElements.get("edit-lock")) {
+  window.editlock = editlock;
+  customElements.define("edit-lock", EditLockElement);
+}
+
+export * from "./index.js";

@@ -1,0 +1,382 @@
+// <edit-lock>: a form that exactly one person edits. The class only; define.ts registers it.
+import { clientFor } from "./api.js";
+import { callBack } from "./attention.js";
+import { Bar, type Values } from "./bar.js";
+import type { Client } from "./client.js";
+import type { Grant } from "./core.js";
+import { Draft, type Typed } from "./draft.js";
+import { FocusKeeper } from "./focus.js";
+import { protect, unprotect, type Guarded } from "./guard.js";
+import { Lock } from "./handle.js";
+import { messagesFor } from "./messages.js";
+import { notice, type Action, type Notice } from "./notice.js";
+import { fetchFresh, sameContent, takeHidden } from "./page.js";
+import type { LockSnapshot } from "./snapshot.js";
+import { dress, onDark } from "./styles.js";
+
+/** `edit-lock-refresh`: load the content, at least as new as `version`, and hand the promise to `waitUntil`. */
+export interface RefreshDetail extends Grant {
+  readonly version: string | null;
+  waitUntil(promise: PromiseLike<unknown>): void;
+}
+
+type Start = "open" | "edit" | "manual";
+
+/** How long the good news stays. */
+const arrivedFor = 6000;
+/** Notices of something that usually passes at once are shown only when it does not. */
+const slow: Partial<Record<keyof ReturnType<typeof messagesFor>, number>> = { connecting: 600, checking: 500, refreshing: 250 };
+
+export class EditLockElement extends HTMLElement implements Guarded {
+  static readonly observedAttributes = ["resource", "lang", "dir", "theme", "version"];
+
+  private readonly box = document.createElement("div");
+  private readonly content = document.createElement("div");
+  private readonly live = document.createElement("div");
+  private readonly bar = new Bar((action) => void this.perform(action));
+  private readonly draft = new Draft(this);
+  private readonly focusKeeper = new FocusKeeper(this);
+  private client: Client | null = null;
+  private handle: Lock | null = null;
+  private shown: LockSnapshot | null = null;
+  private kept: Typed[] = [];
+  private source: Element | null = null;
+  private arrived = false;
+  /** The first keystroke has asked for the lock, and typing goes on until somebody else turns out to hold it. */
+  private eager = false;
+  private pending: { form: HTMLFormElement; submitter: HTMLElement | null } | null = null;
+  private done = false;
+  private said = "";
+  private ticking = 0;
+  private delayed = 0;
+  private leaving = 0;
+
+  constructor() {
+    super();
+    const shadow = this.attachShadow({ mode: "open" });
+    dress(shadow);
+    this.box.className = "root";
+    this.box.setAttribute("part", "root");
+    this.content.className = "content";
+    this.content.setAttribute("part", "content");
+    this.content.inert = true;
+    this.content.append(document.createElement("slot"));
+    this.live.className = "live";
+    this.live.setAttribute("role", "status");
+    this.live.setAttribute("aria-live", "polite");
+    this.box.append(this.bar.root, this.content, this.live);
+    shadow.append(this.box);
+    // The first keystroke: asked for while it happens, so that nothing has to be held back.
+    for (const type of ["beforeinput", "input", "change"]) this.addEventListener(type, () => this.typed(), true);
+  }
+
+  /** The lock behind the element: the same object that `editlock.open` gives to scripts. Null while not in a page. */
+  get lock(): Lock | null {
+    return this.handle;
+  }
+
+  get resource(): string {
+    return this.getAttribute("resource") ?? "";
+  }
+
+  get start(): Start {
+    const start = this.getAttribute("start");
+    return start === "edit" || start === "manual" ? start : "open";
+  }
+
+  connectedCallback(): void {
+    // Taken out and put in again within one task: a move, nothing has happened.
+    clearTimeout(this.leaving);
+    protect(this);
+    if (!this.handle) this.setUp();
+    this.render();
+  }
+
+  disconnectedCallback(): void {
+    this.leaving = window.setTimeout(() => this.isConnected || this.tearDown(), 0);
+  }
+
+  attributeChangedCallback(name: string, before: string | null, now: string | null): void {
+    if (before === now || !this.isConnected) return;
+    if (name === "resource") {
+      this.tearDown();
+      protect(this);
+      this.setUp();
+    }
+    this.render();
+  }
+
+  private setUp(): void {
+    if (!this.resource) return;
+    const url = this.getAttribute("server-url");
+    const auth = this.getAttribute("auth-url");
+    this.client = clientFor({ ...(url ? { url } : {}), ...(auth ? { auth: new URL(auth, document.baseURI).href } : {}) });
+    const refresh = this.getAttribute("refresh") ?? "page";
+    this.handle = new Lock(this.client.core(this.resource), this.client, {
+      start: this.start,
+      ...(refresh === "none" ? {} : { refresh: (version, grant) => this.refresh(refresh, version, grant) }),
+    });
+    this.handle.subscribe((snapshot) => this.changed(snapshot));
+    this.ticking = window.setInterval(() => this.tick(), 10_000);
+    this.remember();
+  }
+
+  private tearDown(): void {
+    unprotect(this);
+    clearInterval(this.ticking);
+    clearTimeout(this.delayed);
+    this.handle?.close();
+    this.handle = this.client = this.shown = this.source = this.pending = null;
+    this.eager = this.arrived = this.done = false;
+  }
+
+  /** Remembers how the content came from the server, to see later whether fresh content differs. */
+  private remember(): void {
+    const keep = (): void => {
+      this.source ??= this.cloneNode(true) as Element;
+    };
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", keep, { once: true });
+    else queueMicrotask(keep);
+  }
+
+  // What happens.
+
+  private changed(snapshot: LockSnapshot): void {
+    const before = this.shown?.state ?? "connecting";
+    const now = snapshot.state;
+    this.shown = snapshot;
+    if (now === "waiting" && this.eager) {
+      // Somebody was faster: what was typed so far is kept for later.
+      this.eager = false;
+      this.keepTyped();
+      this.pending = null;
+    }
+    if (now === "watching" || now === "lost") this.eager = false;
+    if (now === "lost" && before !== "lost") this.keepTyped();
+    if (now === "held" && before !== "held") this.entered(before);
+    if (now === "lost" || now === "waiting" || (now === "watching" && !this.eager)) this.pending = null;
+    this.render();
+    if (before !== now) {
+      this.dispatchEvent(new CustomEvent("edit-lock-change", { detail: snapshot, bubbles: true, composed: true }));
+    }
+  }
+
+  private entered(before: string): void {
+    this.eager = false;
+    if (before === "refreshing" && this.waited) {
+      this.arrived = true;
+      setTimeout(() => {
+        this.arrived = false;
+        this.render();
+      }, arrivedFor);
+      callBack(this.messages.titleTurn);
+    }
+    this.waited = false;
+    const save = this.pending;
+    this.pending = null;
+    if (save?.form.isConnected) setTimeout(() => save.form.requestSubmit(save.submitter), 0);
+  }
+
+  private waited = false;
+
+  private typed(): void {
+    if (this.start !== "edit" || this.eager || !this.handle) return;
+    const { state } = this.handle.snapshot;
+    if (state !== "watching" && state !== "connecting") return;
+    this.eager = true;
+    this.handle.acquire();
+  }
+
+  private keepTyped(): void {
+    const typed = this.draft.typed();
+    if (typed.length) this.kept = typed;
+  }
+
+  // Fresh content.
+
+  private async refresh(how: string, version: string | null, grant: Grant): Promise<void> {
+    if (how === "event") {
+      const promises: PromiseLike<unknown>[] = [];
+      const waitUntil = (promise: PromiseLike<unknown>): void => void promises.push(promise);
+      const detail: RefreshDetail = Object.freeze({ version, ...grant, waitUntil });
+      this.dispatchEvent(new CustomEvent("edit-lock-refresh", { detail, bubbles: true, composed: true }));
+      await Promise.all(promises);
+    } else {
+      const url = this.getAttribute("refresh-url") ?? location.href;
+      const fresh = await fetchFresh(url, this.localName, this.resource, version, grant);
+      this.keepTyped();
+      this.replace(fresh.content);
+      if (fresh.version !== null) this.setAttribute("version", fresh.version);
+    }
+    if (!this.kept.length) return;
+    // Where others changed nothing, the text goes back by itself; the rest is offered.
+    this.kept = Draft.restore(this, this.kept, false);
+  }
+
+  private replace(fresh: Element): void {
+    const source = this.source;
+    this.source = fresh.cloneNode(true) as Element;
+    if (source && sameContent(source, fresh)) {
+      takeHidden(this, fresh);
+      return;
+    }
+    this.focusKeeper.during(() => this.replaceChildren(...document.importNode(fresh, true).childNodes));
+    this.draft.forget();
+    this.dispatchEvent(new CustomEvent("edit-lock-refreshed", { bubbles: true, composed: true }));
+  }
+
+  // Saves. See guard.ts for when these are called.
+
+  get open(): boolean {
+    return !this.content.inert;
+  }
+
+  permit(): "go" | "later" | "refuse" {
+    if (!this.handle) return "go";
+    const { state } = this.handle.snapshot;
+    if (state === "held") return this.handle.token() ? "go" : "later";
+    if (state === "unsure" || this.eager) return "later";
+    return this.start === "edit" && this.open ? "later" : "refuse";
+  }
+
+  token(): string | null {
+    return this.handle?.token() ?? null;
+  }
+
+  saveLater(form: HTMLFormElement, submitter: HTMLElement | null): void {
+    this.pending = { form, submitter };
+    this.typed();
+    this.render();
+    const lock = this.handle;
+    // Held, but without a fresh token: the next heartbeat brings one.
+    if (lock?.snapshot.state === "held") void lock.headers().then(() => this.entered("held"), () => undefined);
+  }
+
+  refuseSave(): void {
+    this.say(this.messages.refused);
+    this.bar.nudge();
+  }
+
+  saving(_form: HTMLFormElement, submitter: HTMLElement | null): void {
+    this.done = submitter?.hasAttribute("data-edit-lock-done") ?? false;
+  }
+
+  /**
+   * To be called after a save that did not leave the page. What is there counts as saved; after a button with
+   * `data-edit-lock-done`, or with `done`, the lock is released. `version` names what was saved.
+   */
+  saved(options: { version?: string; done?: boolean } = {}): void {
+    this.draft.forget();
+    this.kept = [];
+    const { version } = options;
+    if (version !== undefined) this.setAttribute("version", version);
+    if (options.done ?? this.done) void this.handle?.release(version === undefined ? {} : { version });
+    else if (version !== undefined && this.shown?.state === "held") void this.handle?.changed(version).catch(() => undefined);
+    this.done = false;
+    this.render();
+  }
+
+  private async perform(action: Action): Promise<void> {
+    const lock = this.handle;
+    if (!lock) return;
+    switch (action) {
+      case "stop":
+        return lock.cancel();
+      case "wait":
+      case "edit":
+      case "retry":
+        return lock.acquire();
+      case "move":
+        return lock.acquire({ move: true });
+      case "copy":
+        await navigator.clipboard?.writeText(Draft.text(this.kept.length ? this.kept : this.draft.typed()));
+        return this.say(this.messages.copied);
+      case "restore":
+        Draft.restore(this, this.kept, true);
+        this.kept = [];
+        return this.render();
+      case "dismiss":
+        this.kept = [];
+        return this.render();
+    }
+  }
+
+  // What is shown.
+
+  private get language(): string {
+    const holder = this.closest("[lang]") ?? document.documentElement;
+    return holder.getAttribute("lang") || navigator.language || "en";
+  }
+
+  private get messages(): ReturnType<typeof messagesFor> {
+    return messagesFor(this.language);
+  }
+
+  private get values(): Values {
+    const snapshot = this.shown ?? this.handle?.snapshot;
+    if (!snapshot) throw new Error("edit-lock: not set up");
+    return { snapshot, language: this.language, messages: this.messages, now: Date.now() };
+  }
+
+  private tick(): void {
+    if (this.handle && document.visibilityState === "visible") this.bar.tick(this.values);
+  }
+
+  private render(): void {
+    const lock = this.handle;
+    if (!lock) {
+      this.content.inert = false;
+      return this.bar.show(null, { snapshot: idle, language: "en", messages: messagesFor("en"), now: 0 });
+    }
+    const snapshot = (this.shown ??= lock.snapshot);
+    if (snapshot.state === "waiting") this.waited = true;
+    this.setOpen(snapshot.editable || this.freeToType(snapshot));
+    const dirty = this.draft.typed().length > 0;
+    this.content.toggleAttribute("data-keep", snapshot.state === "lost" || snapshot.state === "unsure" || snapshot.state === "connecting");
+    this.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
+    this.dataset["state"] = snapshot.state;
+    const text = notice(snapshot, {
+      start: this.start, trouble: this.client?.trouble ?? null, dirty, arrived: this.arrived,
+      draft: this.kept.length > 0 && snapshot.state !== "lost", saving: this.pending !== null,
+    });
+    clearTimeout(this.delayed);
+    const patience = text ? slow[text.title] ?? 0 : 0;
+    if (patience && !(text?.title === this.saidTitle)) this.delayed = window.setTimeout(() => this.showNotice(text), patience);
+    else this.showNotice(text);
+  }
+
+  private saidTitle = "";
+
+  private showNotice(text: Notice | null): void {
+    this.saidTitle = text?.title ?? "";
+    const values = this.values;
+    this.bar.show(text, values);
+    if (text) this.say(Bar.text(text, values));
+    else this.said = this.live.textContent = "";
+  }
+
+  /** With start="edit" typing is free until somebody is known to hold. */
+  private freeToType(snapshot: LockSnapshot): boolean {
+    if (this.start !== "edit") return false;
+    if (snapshot.state === "watching") return snapshot.holder === null && !snapshot.error;
+    return snapshot.state === "connecting" || (snapshot.state === "refreshing" && this.eager);
+  }
+
+  private setOpen(open: boolean): void {
+    if (this.content.inert !== open) return;
+    if (!open) this.focusKeeper.note();
+    this.content.inert = !open;
+    if (open) this.focusKeeper.giveBack();
+  }
+
+  /** Says a thing to screen readers, once. */
+  private say(text: string): void {
+    if (text === this.said) return;
+    this.said = this.live.textContent = text;
+  }
+}
+
+const idle: LockSnapshot = Object.freeze({
+  resource: "", state: "connecting", editable: false, online: false, holder: null, position: null, waiting: 0,
+  since: null, version: null, fence: null, lost: null, error: null,
+});

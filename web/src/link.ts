@@ -1,0 +1,180 @@
+// One WebSocket from hello to close. It answers pings, counts belief and matches answers; when to have another
+// one is the connection's business.
+import { acknowledged, begin, check, ponged, type Belief } from "./belief.js";
+import type { Clock, Instant } from "./clock.js";
+import {
+  parseFrame, subprotocol,
+  type OkFrame, type PingFrame, type Request, type ServerFrame, type SnapshotFrame, type WelcomeFrame,
+} from "./protocol.js";
+import type { Credentials } from "./slot.js";
+
+/** A request that the server refused, or that found no server. */
+export class EditlockError extends Error {
+  override readonly name = "EditlockError";
+  constructor(
+    /** A code of the protocol, or `disconnected`: it may or may not have been done. */
+    readonly code: string,
+    message: string,
+    readonly retryAfter = 0,
+    /** How things stand with the resource, where the refusal said so. */
+    readonly frame: SnapshotFrame | null = null,
+  ) {
+    super(message);
+  }
+}
+
+export interface LinkEvents {
+  /** Credentials for a second hello, after the session could not be resumed. */
+  fresh(): Credentials;
+  welcomed(link: Link, welcome: WelcomeFrame): void;
+  pushed(link: Link, snapshot: SnapshotFrame): void;
+  pinged(link: Link, ping: PingFrame): void;
+  moving(link: Link, within: number): void;
+  /** Once, unless the page closed it. `fault` is the last error before the welcome. */
+  closed(link: Link, code: number, fault: EditlockError | null): void;
+}
+
+interface Waiter {
+  resolve(frame: OkFrame): void;
+  reject(error: EditlockError): void;
+}
+
+/** Seconds from opening a socket to its welcome. */
+const patience = 10;
+
+export class Link {
+  welcome: WelcomeFrame | null = null;
+  /** When anything arrived last. */
+  heard: Instant;
+  private readonly socket: WebSocket;
+  private readonly waiters = new Map<number, Waiter>();
+  private belief: Belief | null = null;
+  private helloSent: Instant;
+  private fault: EditlockError | null = null;
+  private lastId = 0;
+  private watchdog = 0;
+  private over = false;
+
+  constructor(
+    url: string, private readonly token: string, credentials: Credentials,
+    private readonly clock: Clock, private readonly events: LinkEvents,
+  ) {
+    this.heard = this.helloSent = clock();
+    this.socket = new WebSocket(url, subprotocol);
+    this.socket.onopen = () => this.hello(credentials);
+    this.socket.onmessage = (message) => this.received(message.data);
+    this.socket.onclose = (close) => this.end(close.code);
+    this.arm(patience);
+  }
+
+  /** Whether this connection vouches for the session now. */
+  sure(): boolean {
+    if (!this.belief || this.over) return false;
+    this.belief = check(this.belief, this.clock());
+    return !this.belief.lapsed;
+  }
+
+  request(request: Request): Promise<OkFrame> {
+    return new Promise((resolve, reject) => {
+      if (this.over || !this.welcome) return reject(disconnected());
+      this.waiters.set(this.send(request), { resolve, reject });
+    });
+  }
+
+  /** Closes without a word to the events; open requests are rejected. */
+  close(): void {
+    if (this.over) return;
+    this.finish();
+    this.socket.close(1000);
+  }
+
+  private hello(credentials: Credentials): void {
+    this.helloSent = this.clock();
+    this.send({ type: "hello", token: this.token, ...credentials });
+  }
+
+  private send(request: Request): number {
+    const id = ++this.lastId;
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ id, ...request }));
+    return id;
+  }
+
+  private received(data: unknown): void {
+    if (this.over || typeof data !== "string") return;
+    const frame = parseFrame(data);
+    if (!frame) return;
+    this.heard = this.clock();
+    // Answered here and not from a timer: a hidden page's timers run once a minute.
+    if (frame.type === "ping") return this.ping(frame);
+    this.dispatch(frame);
+  }
+
+  private ping(frame: PingFrame): void {
+    const now = this.heard;
+    if (this.belief) {
+      this.belief = ponged(acknowledged(this.belief, frame.ack, now), frame.ping, now);
+    }
+    this.socket.send(JSON.stringify({ type: "pong", ping: frame.ping }));
+    this.armForPing();
+    this.events.pinged(this, frame);
+  }
+
+  private dispatch(frame: Exclude<ServerFrame, PingFrame>): void {
+    switch (frame.type) {
+      case "welcome":
+        this.welcome = frame;
+        this.belief = begin(this.helloSent, frame.ttl, frame.margin);
+        this.armForPing();
+        return this.events.welcomed(this, frame);
+      case "ok":
+        this.waiters.get(frame.id)?.resolve(frame);
+        this.waiters.delete(frame.id);
+        return;
+      case "error": {
+        const error = new EditlockError(frame.code, frame.message, frame.retry_after, frame.snapshot);
+        if (!this.welcome) {
+          this.fault = error;
+          if (frame.code === "resume_refused") this.hello(this.events.fresh());
+          return;
+        }
+        this.waiters.get(frame.id)?.reject(error);
+        this.waiters.delete(frame.id);
+        return;
+      }
+      case "snapshot":
+        return this.events.pushed(this, frame.snapshot);
+      case "move":
+        return this.events.moving(this, frame.within);
+    }
+  }
+
+  private armForPing(): void {
+    const welcome = this.welcome;
+    if (welcome) this.arm(welcome.heartbeat * 1.1 + welcome.pong_timeout);
+  }
+
+  private arm(seconds: number): void {
+    clearTimeout(this.watchdog);
+    this.watchdog = window.setTimeout(() => {
+      this.socket.close(1000);
+      this.end(1006);
+    }, seconds * 1000);
+  }
+
+  private end(code: number): void {
+    if (this.over) return;
+    this.finish();
+    this.events.closed(this, code, this.fault);
+  }
+
+  private finish(): void {
+    this.over = true;
+    clearTimeout(this.watchdog);
+    for (const waiter of this.waiters.values()) waiter.reject(disconnected());
+    this.waiters.clear();
+  }
+}
+
+export function disconnected(): EditlockError {
+  return new EditlockError("disconnected", "The connection to the lock server is gone. It comes back by itself.");
+}

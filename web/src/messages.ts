@@ -1,0 +1,208 @@
+// Every text that a person sees. `{name}`, `{time}`, `{ago}`, `{place}` and `{count}` are filled in; a name is
+// always inserted as text.
+
+export interface Messages {
+  readonly region: string;
+  readonly connecting: string;
+  readonly unreachable: string;
+  readonly unreachableDetail: string;
+  readonly login: string;
+  readonly editing: string;
+  readonly since: string;
+  readonly next: string;
+  readonly place: string;
+  readonly reading: string;
+  readonly oneMoment: string;
+  readonly yours: string;
+  readonly yoursDetail: string;
+  readonly free: string;
+  readonly freeDetail: string;
+  readonly refreshing: string;
+  readonly refreshingDetail: string;
+  readonly turn: string;
+  readonly turnDetail: string;
+  readonly othersOne: string;
+  readonly others: string;
+  readonly unsure: string;
+  readonly unsureDetail: string;
+  readonly checking: string;
+  readonly saveLater: string;
+  readonly refused: string;
+  readonly refresh: string;
+  readonly refreshDetail: string;
+  readonly forbidden: string;
+  readonly failed: string;
+  readonly lostExpired: string;
+  readonly lostMoved: string;
+  readonly lostTaken: string;
+  readonly lostForced: string;
+  readonly lostIdle: string;
+  readonly lostRevoked: string;
+  readonly nowEditing: string;
+  readonly textHere: string;
+  readonly draft: string;
+  readonly draftDetail: string;
+  readonly copied: string;
+  readonly titleTurn: string;
+  readonly doStop: string;
+  readonly doWait: string;
+  readonly doEdit: string;
+  readonly doMove: string;
+  readonly doCopy: string;
+  readonly doRestore: string;
+  readonly doDismiss: string;
+  readonly doRetry: string;
+}
+
+const en: Messages = {
+  region: "Editing",
+  connecting: "Connecting…",
+  unreachable: "The lock server does not answer",
+  unreachableDetail: "Trying again by itself. You can read meanwhile.",
+  login: "You are not logged in any more",
+  editing: "{name} is editing this",
+  since: "since {time}, {ago}",
+  next: "You are next in line",
+  place: "You are {place} in line",
+  reading: "You are just reading",
+  oneMoment: "One moment",
+  yours: "You are editing this in another tab",
+  yoursDetail: "Go on there, or move the editing here.",
+  free: "Nobody is editing this",
+  freeDetail: "You are just reading.",
+  refreshing: "It is your turn",
+  refreshingDetail: "Loading the latest version…",
+  turn: "You can edit now",
+  turnDetail: "This is the latest version.",
+  othersOne: "You are editing. One other person is waiting.",
+  others: "You are editing. {count} others are waiting.",
+  unsure: "The connection is gone for the moment",
+  unsureDetail: "Go on typing. Saving waits until it is back.",
+  checking: "Checking that it is still yours…",
+  saveLater: "Will be saved as soon as the connection is back.",
+  refused: "Not saved: you are not editing this now.",
+  refresh: "The latest version could not be loaded",
+  refreshDetail: "So that you do not write over newer text, you were not let in.",
+  forbidden: "You may read this, but not edit it",
+  failed: "Editing is not possible now",
+  lostExpired: "You were away, and your turn is over",
+  lostMoved: "The editing has moved to another tab of yours",
+  lostTaken: "The editing was taken over",
+  lostForced: "An administrator ended your turn",
+  lostIdle: "You paused for a long time, and your turn is over",
+  lostRevoked: "You may not edit this any more",
+  nowEditing: "{name} is editing now.",
+  textHere: "Your text is still here.",
+  draft: "What you typed before is kept",
+  draftDetail: "The text was changed by others in between.",
+  copied: "Copied",
+  titleTurn: "Your turn",
+  doStop: "Stop waiting, just read",
+  doWait: "Wait for my turn",
+  doEdit: "Edit",
+  doMove: "Move it here",
+  doCopy: "Copy my text",
+  doRestore: "Put my text back",
+  doDismiss: "Dismiss",
+  doRetry: "Try again",
+};
+
+const de: Messages = {
+  region: "Bearbeitung",
+  connecting: "Verbindung wird aufgebaut …",
+  unreachable: "Der Sperr-Server antwortet nicht",
+  unreachableDetail: "Es wird von selbst weiter versucht. Lesen geht solange.",
+  login: "Sie sind nicht mehr angemeldet",
+  editing: "{name} bearbeitet dies gerade",
+  since: "seit {time}, {ago}",
+  next: "Sie sind als Nächstes dran",
+  place: "Sie sind auf Platz {place} der Warteliste",
+  reading: "Sie lesen nur",
+  oneMoment: "Einen Moment",
+  yours: "Sie bearbeiten dies in einem anderen Tab",
+  yoursDetail: "Machen Sie dort weiter, oder holen Sie die Bearbeitung hierher.",
+  free: "Niemand bearbeitet dies",
+  freeDetail: "Sie lesen nur.",
+  refreshing: "Sie sind dran",
+  refreshingDetail: "Die neueste Fassung wird geladen …",
+  turn: "Sie können jetzt bearbeiten",
+  turnDetail: "Dies ist die neueste Fassung.",
+  othersOne: "Sie bearbeiten dies. Eine weitere Person wartet.",
+  others: "Sie bearbeiten dies. {count} weitere Personen warten.",
+  unsure: "Die Verbindung ist gerade unterbrochen",
+  unsureDetail: "Schreiben Sie weiter. Gespeichert wird, sobald sie wieder da ist.",
+  checking: "Es wird geprüft, ob Sie noch dran sind …",
+  saveLater: "Wird gespeichert, sobald die Verbindung wieder da ist.",
+  refused: "Nicht gespeichert: Sie bearbeiten dies gerade nicht.",
+  refresh: "Die neueste Fassung ließ sich nicht laden",
+  refreshDetail: "Damit Sie nichts Neueres überschreiben, wurde die Bearbeitung nicht begonnen.",
+  forbidden: "Sie dürfen dies lesen, aber nicht bearbeiten",
+  failed: "Bearbeiten geht im Moment nicht",
+  lostExpired: "Sie waren weg, und Ihre Zeit ist abgelaufen",
+  lostMoved: "Die Bearbeitung ist in einem anderen Ihrer Tabs",
+  lostTaken: "Die Bearbeitung wurde übernommen",
+  lostForced: "Die Bearbeitung wurde von der Verwaltung beendet",
+  lostIdle: "Sie haben lange pausiert, und Ihre Zeit ist abgelaufen",
+  lostRevoked: "Sie dürfen dies nicht mehr bearbeiten",
+  nowEditing: "Jetzt bearbeitet es {name}.",
+  textHere: "Ihr Text ist noch da.",
+  draft: "Ihr früherer Text ist aufgehoben",
+  draftDetail: "Andere haben inzwischen etwas geändert.",
+  copied: "Kopiert",
+  titleTurn: "Sie sind dran",
+  doStop: "Nicht warten, nur lesen",
+  doWait: "Anstellen",
+  doEdit: "Bearbeiten",
+  doMove: "Hierher holen",
+  doCopy: "Meinen Text kopieren",
+  doRestore: "Meinen Text einsetzen",
+  doDismiss: "Verwerfen",
+  doRetry: "Nochmals versuchen",
+};
+
+const languages = new Map<string, Messages>([["en", en], ["de", de]]);
+
+/** Adds or changes the texts of a language; what is left out stays, or is English. */
+export function translate(language: string, messages: Partial<Messages>): void {
+  const key = language.toLowerCase();
+  languages.set(key, { ...(languages.get(key) ?? en), ...messages });
+}
+
+/** The texts for a language tag: `de-AT`, then `de`, then English. */
+export function messagesFor(language: string): Messages {
+  const key = language.toLowerCase();
+  return languages.get(key) ?? languages.get(key.split("-")[0] ?? "") ?? en;
+}
+
+/** A place in line in words: `2nd` in English, `2` elsewhere. */
+export function placeText(position: number, language: string): string {
+  if (!language.toLowerCase().startsWith("en")) return new Intl.NumberFormat(language).format(position);
+  const suffix = { one: "st", two: "nd", few: "rd" } as const;
+  const rule = new Intl.PluralRules("en", { type: "ordinal" }).select(position);
+  return position + (rule in suffix ? suffix[rule as keyof typeof suffix] : "th");
+}
+
+/** `3 minutes ago`, in the language. */
+export function agoText(seconds: number, language: string): string {
+  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  if (seconds < 60) return format.format(0, "second");
+  if (seconds < 3600) return format.format(-Math.floor(seconds / 60), "minute");
+  if (seconds < 86400) return format.format(-Math.floor(seconds / 3600), "hour");
+  return format.format(-Math.floor(seconds / 86400), "day");
+}
+
+/** `14:05`, with the date when it is not today. */
+export function timeText(at: number, now: number, language: string): string {
+  const [then, today] = [new Date(at), new Date(now)];
+  const sameDay = then.toDateString() === today.toDateString();
+  return new Intl.DateTimeFormat(language, sameDay ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" })
+    .format(then);
+}
+
+/** A text with its gaps: plain strings, and the names of values. */
+export function gaps(template: string): { text: string; value: string | null }[] {
+  return template.split(/(\{[a-z]+\})/).filter(Boolean).map((part) => {
+    const match = /^\{([a-z]+)\}$/.exec(part);
+    return match ? { text: "", value: match[1] ?? "" } : { text: part, value: null };
+  });
+}

@@ -1,0 +1,105 @@
+// What the notice bar says in each situation. Pure: texts are chosen here and filled in elsewhere.
+import type { Messages } from "./messages.js";
+import type { Reason } from "./protocol.js";
+import type { LockSnapshot } from "./snapshot.js";
+
+export type Action = "stop" | "wait" | "edit" | "move" | "copy" | "restore" | "dismiss" | "retry";
+export type Tone = "calm" | "busy" | "good" | "warn";
+export type Icon = "person" | "clock" | "pencil" | "plug" | "alert" | "check" | "tabs" | "page";
+
+type Text = keyof Messages;
+
+export interface Notice {
+  readonly tone: Tone;
+  readonly icon: Icon;
+  readonly title: Text;
+  readonly details: readonly Text[];
+  readonly actions: readonly Action[];
+  /** A text of the server or the application, shown after the details. */
+  readonly extra?: string;
+}
+
+export interface Situation {
+  readonly start: "open" | "edit" | "manual";
+  /** What keeps the page from connecting. */
+  readonly trouble: { readonly code: string; readonly message: string } | null;
+  /** Typed text differs from what was loaded. */
+  readonly dirty: boolean;
+  /** Text from an earlier turn that could not be put back by itself. */
+  readonly draft: boolean;
+  /** The turn has just come after waiting. */
+  readonly arrived: boolean;
+  /** A save waits for certainty. */
+  readonly saving: boolean;
+}
+
+const lostTexts: Readonly<Partial<Record<Reason, Text>>> = {
+  taken_over: "lostTaken", handed_over: "lostTaken", forced: "lostForced", idle: "lostIdle", revoked: "lostRevoked",
+  logged_out: "login",
+};
+
+/** The notice for a situation; null when nothing needs to be said. */
+export function notice(s: LockSnapshot, now: Situation): Notice | null {
+  const kept: Action[] = now.draft ? ["restore", "copy", "dismiss"] : [];
+  const make = (tone: Tone, icon: Icon, title: Text, details: Text[], actions: Action[]): Notice =>
+    ({ tone, icon, title, details: now.draft && title !== "draft" ? [...details, "draft"] : details, actions: [...actions, ...(now.draft ? kept.slice(1, 2) : [])] });
+  const others = s.holder && !s.holder.you;
+  switch (s.state) {
+    case "connecting":
+      return now.trouble ? trouble(now) : make("calm", "clock", "connecting", [], []);
+    case "watching":
+      if (s.error && !others) return failure(s);
+      if (others && s.holder?.yours) return make("calm", "tabs", "yours", ["yoursDetail"], ["move"]);
+      if (others) return make("calm", "person", "editing", ["since", "reading"], s.error?.code === "forbidden" ? [] : ["wait"]);
+      if (!s.online && now.trouble) return trouble(now);
+      if (now.start === "edit") return now.draft ? make("calm", "pencil", "free", [], ["edit"]) : null;
+      return make("calm", "page", "free", ["freeDetail"], ["edit"]);
+    case "waiting":
+      if (others && s.holder?.yours) return make("calm", "tabs", "yours", ["yoursDetail"], ["move", "stop"]);
+      if (others) return make("busy", "person", "editing", ["since", line(s)], ["stop"]);
+      return make("busy", "clock", line(s), ["oneMoment"], ["stop"]);
+    case "refreshing":
+      return make("good", "clock", "refreshing", ["refreshingDetail"], []);
+    case "held":
+      if (now.draft) return { tone: "warn", icon: "pencil", title: "draft", details: ["draftDetail"], actions: kept };
+      if (now.arrived) return make("good", "check", "turn", ["turnDetail"], []);
+      if (s.waiting > 0) return make("calm", "pencil", s.waiting === 1 ? "othersOne" : "others", [], []);
+      return null;
+    case "unsure":
+      if (!s.editable) return make("calm", "clock", "checking", now.saving ? ["saveLater"] : [], []);
+      return make("warn", "plug", "unsure", [now.saving ? "saveLater" : "unsureDetail"], []);
+    case "lost": {
+      const moved = s.lost?.reason === "handed_over" && s.holder?.yours === true;
+      const title = moved ? "lostMoved" : (s.lost?.reason && lostTexts[s.lost.reason]) ?? "lostExpired";
+      const details: Text[] = [];
+      if (others && !s.holder?.yours) details.push("nowEditing");
+      if (now.dirty) details.push("textHere");
+      const actions: Action[] = [moved || (others && s.holder?.yours) ? "move" : others ? "wait" : "edit"];
+      if (now.dirty && !now.draft) actions.push("copy");
+      return make("warn", moved ? "tabs" : "alert", title, details, actions);
+    }
+  }
+}
+
+function line(s: LockSnapshot): Text {
+  if (s.position === null) return "oneMoment";
+  return s.position === 1 ? "next" : "place";
+}
+
+function trouble(now: Situation): Notice {
+  const login = now.trouble?.code === "unauthenticated";
+  return {
+    tone: "warn", icon: "plug", title: login ? "login" : "unreachable", details: login ? [] : ["unreachableDetail"],
+    actions: ["retry"], ...(login && now.trouble ? { extra: now.trouble.message } : {}),
+  };
+}
+
+function failure(s: LockSnapshot): Notice {
+  const code = s.error?.code ?? "";
+  if (code === "forbidden") return { tone: "calm", icon: "page", title: "forbidden", details: [], actions: [] };
+  const refresh = code === "refresh";
+  return {
+    tone: "warn", icon: "alert", title: refresh ? "refresh" : "failed", details: refresh ? ["refreshDetail"] : [],
+    actions: ["retry"], extra: s.error?.message ?? "",
+  };
+}
