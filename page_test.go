@@ -214,3 +214,6 @@ func reasons(t *testing.T, m *editlock.Manager, resource string) (list []editloc
 	}
 	return list
 }
+
+// causeOf returns why a lock of this process is no longer trusted, nil if it is.
+func causeOf(l editlock.Lock) error { return context.Cause(l.Context()) }
