@@ -64,7 +64,7 @@ func Run(t *testing.T, e Engine) {
 }
 
 // patience is how long a test waits for what must happen, on a loaded machine.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // opened opens a store over a new place.
 func opened(t *testing.T, e Engine) store.Store {

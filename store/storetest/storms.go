@@ -16,7 +16,7 @@ import (
 // is given twice.
 // Faults: D9
 func testSwapStorm(t *testing.T, e Engine) {
-	const writers, direct, each = 24, 4, 25
+	const writers, direct, each = 24, 4, 12
 	s := opened(t, e)
 	w := store.NewWriter(s)
 	defer w.Close()
