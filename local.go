@@ -139,7 +139,7 @@ func (l *local) giveUp(name string) {
 	}
 	// In the record's order this comes after the acquire. A grant to a session of this process is
 	// confirmed at once, so it has to be released by its fence.
-	l.m.tasks.Go(func() {
+	l.m.task(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.m.ctx), l.m.cfg.StoreTimeout)
 		defer cancel()
 		snap, err := l.c.Cancel(ctx, name)
@@ -263,11 +263,14 @@ func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error)
 		w.put(snap)
 	}
 	out := make(chan Snapshot)
-	l.m.tasks.Go(func() {
+	started := l.m.task(func() {
 		defer close(out)
 		defer l.unwatch(w)
 		w.run(ctx, l.m.ctx, out)
 	})
+	if !started {
+		return nil, ErrClosed
+	}
 	return out, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,6 +42,7 @@ type Manager struct {
 	prefixes  map[string]map[*Conn]struct{} // who watches what begins so
 	locals    map[*local]struct{}
 	draining  bool
+	stopped   bool
 	latest    int64 // the highest revision seen
 
 	life lease.Liveness
@@ -110,9 +113,8 @@ func (m *Manager) start(ctx context.Context) error {
 	for _, name := range due {
 		m.post(name, &op{})
 	}
-	m.tasks.Add(2)
-	go m.live()
-	go m.tidy()
+	m.task(m.live)
+	m.task(m.tidy)
 	if n := len(m.sessions); n > 0 {
 		m.log.Info("sessions of before may come back", "sessions", n, "within", m.life.Fresh())
 	}
@@ -183,16 +185,16 @@ func (m *Manager) Close() error {
 		}
 	}
 	m.mu.Lock()
-	for _, r := range m.resources {
-		m.mu.Unlock()
+	m.stopped = true
+	resources := slices.Collect(maps.Values(m.resources))
+	m.mu.Unlock()
+	for _, r := range resources {
 		r.mu.Lock()
 		if r.timer != nil {
 			r.timer.Stop()
 		}
 		r.mu.Unlock()
-		m.mu.Lock()
 	}
-	m.mu.Unlock()
 	m.tasks.Wait()
 	m.w.Close()
 	return nil
@@ -201,11 +203,18 @@ func (m *Manager) Close() error {
 func (m *Manager) all() []*session {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make([]*session, 0, len(m.sessions))
-	for _, s := range m.sessions {
-		all = append(all, s)
+	return slices.Collect(maps.Values(m.sessions))
+}
+
+// task runs f in a goroutine that Close waits for. It reports false, and does not, once the Manager has stopped.
+func (m *Manager) task(f func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stopped {
+		return false
 	}
-	return all
+	m.tasks.Go(f)
+	return true
 }
 
 // know is what the rules may know of a session.
@@ -246,7 +255,7 @@ func (m *Manager) index(id, name string, state lease.State) {
 	idle := s.over && len(s.in) == 0
 	s.mu.Unlock()
 	if idle {
-		m.tasks.Go(func() { m.forget(s) })
+		m.task(func() { m.forget(s) })
 	}
 }
 

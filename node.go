@@ -114,7 +114,6 @@ func (m *Manager) lives(others map[string]other) map[string]int64 {
 // live renews the node's record, and from the same loop ends the sessions whose time is over: a node
 // that cannot sweep cannot stay alive.
 func (m *Manager) live() {
-	defer m.tasks.Done()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	renewed := time.Now()
@@ -370,23 +369,6 @@ func (m *Manager) forget(s *session) {
 		delete(m.sessions, s.id)
 		if m.users[s.user.ID]--; m.users[s.user.ID] <= 0 {
 			delete(m.users, s.user.ID)
-		}
-	}
-}
-
-// tidy is the slow pass: it looks at records that are due, a few at a time, and deletes old history.
-func (m *Manager) tidy() {
-	defer m.tasks.Done()
-	tick := time.NewTicker(10 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-m.ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := m.tidyOnce(); err != nil && m.ctx.Err() == nil {
-			m.log.Warn("the slow pass failed; it comes again", "error", err)
 		}
 	}
 }

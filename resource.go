@@ -78,9 +78,14 @@ func (m *Manager) post(name string, o *op) {
 		start := !r.owned
 		r.owned = true
 		r.mu.Unlock()
-		if start {
-			m.tasks.Add(1)
-			go r.own()
+		if start && !m.task(r.own) {
+			r.mu.Lock()
+			ops := r.ops
+			r.owned, r.ops = false, nil
+			r.mu.Unlock()
+			for _, o := range ops {
+				o.reply(answer{err: ErrClosed})
+			}
 		}
 		return
 	}
@@ -100,7 +105,6 @@ func (m *Manager) resource(name string) *resource {
 
 // own does what is pending until nothing is.
 func (r *resource) own() {
-	defer r.m.tasks.Done()
 	for {
 		r.mu.Lock()
 		ops := r.ops

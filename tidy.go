@@ -4,9 +4,26 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/editlock/editlock/store"
 )
+
+// tidy is the slow pass: it looks at records that are due, a few at a time, and deletes old history.
+func (m *Manager) tidy() {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-m.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := m.tidyOnce(); err != nil && m.ctx.Err() == nil {
+			m.log.Warn("the slow pass failed; it comes again", "error", err)
+		}
+	}
+}
 
 // tidyBatch is how many due records the slow pass looks at in one go.
 const tidyBatch = 200
