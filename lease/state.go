@@ -102,7 +102,10 @@ func Decode(data []byte, rev int64, prev State, now time.Time) (State, error) {
 	s = s.At(rev)
 	for i := range s.Holds {
 		h := &s.Holds[i]
-		h.Seen, h.LapseSeen = now, now
+		h.Seen = now
+		if h.Lapsed {
+			h.LapseSeen = now
+		}
 		for _, p := range prev.Holds {
 			if p.Fence == h.Fence {
 				h.Seen = p.Seen

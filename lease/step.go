@@ -157,8 +157,11 @@ func (t *step) mine(e Event) *Hold {
 
 func (t *step) acquire(e Event) {
 	if h := t.s.HoldOf(e.Session, e.Part); h != nil {
-		h.takeBack()
-		return
+		if h.Confirmed || t.due(*h) == "" {
+			h.takeBack()
+			return
+		}
+		t.end(*h, Unconfirmed) // and so it asks again
 	}
 	if e.Move && t.move(e) {
 		return
@@ -208,14 +211,14 @@ func (t *step) move(e Event) bool {
 }
 
 func (t *step) lapse(e Event) {
-	over := e.Over
-	if over.IsZero() || over.After(t.now) {
-		over = t.now
-	}
 	t.leave(func(w Waiter) bool { return w.Session == e.Session })
 	for i := range t.s.Holds {
 		h := &t.s.Holds[i]
 		if h.Session == e.Session && h.Confirmed && !h.Lapsed {
+			over := e.Over
+			if over.After(t.now) || over.Before(h.Seen) {
+				over = t.now // it speaks of an earlier silence, or of none
+			}
 			h.Lapsed, h.Over, h.LapseSeen = true, wall(over), over
 		}
 	}

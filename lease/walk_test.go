@@ -1,0 +1,457 @@
+package lease
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	walkSeed  = flag.Int64("walk.seed", 0, "walk with this seed alone; negative: one drawn at random")
+	walkSteps = flag.Int("walk.steps", 1_100_000, "steps of the walk, over all seeds")
+)
+
+// TestWalk sends sessions and messages at random through the rules, and judges every step. Messages get
+// lost, come late and twice; sessions fall silent, come back, leave and end; two processes with different clocks
+// write in turn, stop and start; free records are deleted.
+//
+// Faults: Q1, Q2, Q3, Q4, Q7, B7, B12, N9
+func TestWalk(t *testing.T) {
+	const legs = 22
+	seeds := make(chan int64, legs)
+	steps := *walkSteps
+	switch {
+	case *walkSeed < 0:
+		seeds <- rand.Int64()
+	case *walkSeed > 0:
+		seeds <- *walkSeed
+	default:
+		for i := range legs {
+			seeds <- int64(i + 1)
+		}
+		steps /= legs
+	}
+	close(seeds)
+	var mu sync.Mutex
+	total := map[string]int{}
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for seed := range seeds {
+				w := newWalk(seed)
+				err := w.run(steps)
+				mu.Lock()
+				for k, n := range w.seen {
+					total[k] += n
+				}
+				if err != nil {
+					t.Errorf("%v\n\nlast events:\n%s\n\nto repeat: go test ./lease -run TestWalk -walk.seed=%d -walk.steps=%d",
+						err, strings.Join(w.log, "\n"), seed, steps)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() || *walkSeed != 0 {
+		return
+	}
+	// All that the rules know has been seen, and often.
+	want := []string{"restart", "deleted", "more", "second look", "here"}
+	for k := range kinds {
+		want = append(want, k.String()+" in time")
+		if k != Look && k != Acquire {
+			want = append(want, k.String()+" late")
+		}
+	}
+	want = append(want, "acquire late")
+	for a := Done; a <= QueueFull; a++ {
+		want = append(want, fmt.Sprintf("answer %d", a))
+	}
+	for _, r := range []Reason{Released, Left, HandedOver, Idle, Expired, Unconfirmed, TakenOver, Forced, Revoked, LoggedOut} {
+		want = append(want, string(r))
+	}
+	for _, k := range want {
+		if total[k] < *walkSteps/2000 {
+			t.Errorf("%s was seen %d times only in %d steps", k, total[k], *walkSteps)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(total)) {
+		t.Logf("%9d %s", total[k], k)
+	}
+}
+
+// process is a node as far as the rules see it.
+type process struct {
+	skew  time.Duration // of its wall clock
+	state State
+	rev   int64
+	w     witness
+}
+
+// message is an event under way. An event that speaks of time does so by true time.
+type message struct {
+	e    Event
+	over time.Duration
+}
+
+type walk struct {
+	*rand.Rand
+	rules   Rules
+	clock   time.Duration // true time
+	procs   [2]*process
+	data    []byte // the store
+	rev     int64
+	fence   int64 // the largest granted
+	facts   map[string]Session
+	ids     []string // of sessions that are not over for good
+	made    int
+	steps   int
+	parts   []string
+	pending []message
+	seen    map[string]int
+	log     []string
+}
+
+var epoch = time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)
+
+func newWalk(seed int64) *walk {
+	w := &walk{Rand: rand.New(rand.NewPCG(uint64(seed), 0x6564_6974)), seen: map[string]int{}, rev: 1 << 40}
+	for i := range w.procs {
+		w.procs[i] = w.start()
+	}
+	return w
+}
+
+func (w *walk) start() *process {
+	return &process{skew: time.Duration(w.IntN(7200)-3600) * time.Second, w: newWitness()}
+}
+
+func (p *process) now(clock time.Duration) time.Time { return epoch.Add(p.skew + clock) }
+
+func (w *walk) run(steps int) error {
+	for scene := 0; w.steps < steps; {
+		if w.steps >= scene {
+			w.scene()
+			scene += 3000
+		}
+		if err := w.step(); err != nil {
+			return fmt.Errorf("step %d: %w", w.steps, err)
+		}
+	}
+	return nil
+}
+
+// scene changes the setting: how many sessions, whether parts are held, how long the queue may be.
+func (w *walk) scene() {
+	w.rules = Default()
+	w.rules.Queue = []int{2, 4, 200, 200}[w.IntN(4)]
+	w.parts = []string{""}
+	if w.IntN(2) == 0 {
+		w.parts = []string{"", "title", "body", "tags"}
+	}
+	w.facts, w.ids, w.pending = map[string]Session{}, nil, nil
+	w.data = nil
+	for _, p := range w.procs {
+		p.state, p.rev = State{}, 0
+	}
+	for range 2 + w.IntN(9) {
+		w.session()
+	}
+}
+
+func (w *walk) session() {
+	w.made++
+	id, u := fmt.Sprintf("s%d", w.made), w.IntN(4)
+	w.facts[id] = Session{User: fmt.Sprintf("u%d", u), Name: fmt.Sprintf("User %d", u), Here: w.IntN(5) == 0}
+	w.ids = append(w.ids, id)
+}
+
+func (w *walk) know(id string) Session {
+	if k, ok := w.facts[id]; ok {
+		return k
+	}
+	return Session{Over: true}
+}
+
+func (w *walk) step() error {
+	w.pass()
+	p := w.procs[w.IntN(2)]
+	if w.IntN(2000) == 0 {
+		*p = *w.start()
+		w.seen["restart"]++
+	}
+	w.live()
+	if err := w.sync(p); err != nil {
+		return err
+	}
+	if w.IntN(40) == 0 {
+		return w.settle(p)
+	}
+	var fold []message
+	for range 1 + w.IntN(3) {
+		fold = append(fold, w.next(p))
+	}
+	return w.swap(p, fold)
+}
+
+// pass lets time pass.
+func (w *walk) pass() {
+	switch n := w.IntN(1000); {
+	case n < 500:
+	case n < 900:
+		w.clock += time.Duration(w.IntN(800)) * time.Millisecond
+	case n < 990:
+		w.clock += time.Duration(w.IntN(12)) * time.Second
+	case n < 998:
+		w.clock += time.Minute
+	default:
+		w.clock += 11 * time.Minute
+	}
+}
+
+// live changes what becomes of sessions, and lets them speak.
+func (w *walk) live() {
+	i := w.IntN(len(w.ids))
+	id := w.ids[i]
+	k := w.facts[id]
+	switch n := w.IntN(100); {
+	case n < 4 && !k.Over: // falls silent; the sweep says so until it is done
+		k.Over = true
+		for range 2 {
+			w.pending = append(w.pending, message{Event{Kind: Lapse, Session: id}, w.clock - time.Duration(w.IntN(4000))*time.Millisecond})
+		}
+	case n < 20 && k.Over, n < 20 && k.Left:
+		k.Over, k.Left = false, false
+		w.pending = append(w.pending, message{e: Event{Kind: Resume, Session: id}})
+	case n < 22:
+		k.Left = true
+	case n < 26: // ends
+		why := []Reason{Left, Idle, TakenOver, Forced, Revoked, LoggedOut}[w.IntN(6)]
+		k.Over = true
+		w.pending = append(w.pending, message{e: Event{Kind: End, Session: id, Reason: why}})
+		w.ids = slices.Delete(w.ids, i, i+1)
+		w.session()
+	}
+	w.facts[id] = k
+	if len(w.pending) > 60 { // some are lost
+		w.pending = slices.Delete(w.pending, 0, 20)
+	}
+}
+
+// next is what a process hears next: something new, something late, or something again.
+func (w *walk) next(p *process) message {
+	if len(w.pending) > 0 && w.IntN(3) == 0 {
+		i := w.IntN(len(w.pending))
+		m := w.pending[i]
+		if w.IntN(3) > 0 {
+			w.pending = slices.Delete(w.pending, i, i+1)
+		}
+		return m
+	}
+	id := w.ids[w.IntN(len(w.ids))]
+	part := w.parts[w.IntN(len(w.parts))]
+	k := w.facts[id]
+	e := Event{Kind: Acquire, Session: id, User: k.User, Name: k.Name, Part: part}
+	if len(p.state.Holds) > 0 && w.IntN(2) == 0 {
+		h := p.state.Holds[w.IntN(len(p.state.Holds))]
+		e.Session, e.User, e.Part, e.Fence = h.Session, h.User, h.Part, h.Fence
+		if w.IntN(20) == 0 {
+			e.Fence += int64(w.IntN(3) - 1)
+		}
+	}
+	switch n := w.IntN(100); {
+	case n < 30:
+		e.NoWait, e.Move = w.IntN(4) == 0, w.IntN(6) == 0
+	case n < 55:
+		e.Kind = Confirm
+	case n < 65:
+		e.Kind, e.Version = Release, fmt.Sprint("v", w.IntN(9))
+	case n < 70:
+		e.Kind = Cancel
+	case n < 74:
+		e.Kind, e.Version = Changed, fmt.Sprint("v", w.IntN(9))
+		if w.IntN(4) == 0 {
+			e.Session, e.Fence = "", 0
+		}
+	case n < 77:
+		e.Kind = Resume
+	case n < 78:
+		e.Kind = Lapse // a sweep that was wrong
+	default:
+		e = Event{Kind: Look}
+	}
+	m := message{e, w.clock}
+	if e.Kind != Look && w.IntN(4) == 0 {
+		w.pending = append(w.pending, m)
+	}
+	return m
+}
+
+// sync lets p read the store.
+func (w *walk) sync(p *process) error {
+	if p.rev == w.rev {
+		return nil
+	}
+	now := p.now(w.clock)
+	if w.data == nil {
+		p.state, p.rev = State{}, w.rev
+		return nil
+	}
+	s, err := Decode(w.data, w.rev, p.state, now)
+	if err != nil {
+		return err
+	}
+	p.state, p.rev = s, w.rev
+	p.w.saw(s, now)
+	return nil
+}
+
+// swap folds messages up to the first change of holder into one write.
+func (w *walk) swap(p *process, fold []message) error {
+	now := p.now(w.clock)
+	s := p.state
+	lapsed := map[int64]time.Time{} // by fence
+	for i := 0; i < len(fold); i++ {
+		e := fold[i].e
+		if e.Kind == Lapse {
+			e.Over = p.now(fold[i].over)
+		}
+		w.steps++
+		before := s.clone()
+		after, out := w.rules.Step(s, e, w.know, now)
+		w.note(e, out)
+		if !reflect.DeepEqual(before, s) {
+			return fmt.Errorf("%s changed the state that it was given", e.Kind)
+		}
+		tr := transition{r: w.rules, w: p.w, before: before, e: e, know: w.know, now: now, after: after, out: out}
+		if err := tr.judge(); err != nil {
+			return fmt.Errorf("%s: %w\nbefore %+v\nafter  %+v\nchange %+v", e.Kind, err, before, after, out.Change)
+		}
+		if tr.fits() || e.Kind == Look {
+			w.seen[e.Kind.String()+" in time"]++
+		} else {
+			w.seen[e.Kind.String()+" late"]++
+		}
+		for _, h := range after.Holds {
+			if h.Lapsed && h.Session == e.Session && !before.HoldOf(h.Session, h.Part).Lapsed {
+				lapsed[h.Fence] = e.Over
+				if e.Over.Before(h.Seen) {
+					lapsed[h.Fence] = now
+				}
+			}
+		}
+		s = after
+		if out.Change != nil {
+			if err := w.store(p, s, lapsed); err != nil {
+				return err
+			}
+			if out.More {
+				w.seen["more"]++
+				return w.swap(p, fold[i:i+1])
+			}
+			return nil
+		}
+		if out.More {
+			return fmt.Errorf("%s wants more without a change", e.Kind)
+		}
+	}
+	return w.store(p, s, lapsed)
+}
+
+func (w *walk) note(e Event, out Outcome) {
+	w.seen[fmt.Sprintf("answer %d", out.Answer)]++
+	line := fmt.Sprintf("%v %+v -> %+v", w.clock, e, out.Answer)
+	if c := out.Change; c != nil {
+		if c.Ended != nil {
+			w.seen[string(c.Ended.Reason)]++
+			line += fmt.Sprintf(" ended %d of %s: %s", c.Ended.Fence, c.Ended.Session, c.Ended.Reason)
+		}
+		if c.Granted != nil {
+			line += " granted " + c.Granted.Session
+			if w.know(c.Granted.Session).Here {
+				w.seen["here"]++
+			}
+		}
+	}
+	w.log = append(w.log[max(0, len(w.log)-30):], line)
+}
+
+// store writes s, and checks that what a reader gets is the same.
+func (w *walk) store(p *process, s State, lapsed map[int64]time.Time) error {
+	data, err := Encode(s)
+	if err != nil {
+		return err
+	}
+	old, err := Encode(p.state)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(data, old) {
+		return nil
+	}
+	if len(data) > 64<<10 {
+		return fmt.Errorf("a record of %d bytes", len(data))
+	}
+	now := p.now(w.clock)
+	w.rev += int64(1 + w.IntN(3))
+	for _, h := range s.Holds {
+		if h.Fence == 0 {
+			if w.rev <= w.fence {
+				return fmt.Errorf("fence %d after %d", w.rev, w.fence)
+			}
+			w.fence = w.rev
+		}
+		if h.Lapsed && h.LapseRev == 0 {
+			p.w.lapses[[2]int64{h.Fence, w.rev}] = lapsed[h.Fence]
+		}
+	}
+	w.data, p.rev, p.state = data, w.rev, s.At(w.rev)
+	p.w.saw(p.state, now)
+	read, err := Decode(data, w.rev, p.state, now.Add(time.Hour))
+	if err != nil {
+		return err
+	}
+	if again, err := Encode(read); err != nil || len(p.state.Holds) > 0 && !reflect.DeepEqual(read.Holds, p.state.Holds) || len(p.state.Queue) > 0 && !reflect.DeepEqual(read.Queue, p.state.Queue) {
+		return fmt.Errorf("read back %+v, want %+v (%s, %v)", read, p.state, again, err)
+	}
+	return nil
+}
+
+// settle looks until nothing is due, as whoever waits or watches does, and deletes a record that has long been free.
+func (w *walk) settle(p *process) error {
+	for i := 0; ; i++ {
+		next := w.rules.Next(p.state, w.know)
+		if next.IsZero() || next.After(p.now(w.clock)) {
+			break
+		}
+		if i > 0 {
+			w.seen["second look"]++
+		}
+		if i > 100 {
+			return fmt.Errorf("something is always due")
+		}
+		if err := w.swap(p, []message{{}}); err != nil {
+			return err
+		}
+	}
+	now := p.now(w.clock)
+	if err := settled(w.rules, p.state, w.know, now); err != nil {
+		return err
+	}
+	if w.data != nil && w.rules.Stale(p.state, now) {
+		w.rev++
+		w.data, p.state, p.rev = nil, State{}, w.rev
+		w.seen["deleted"]++
+	}
+	return nil
+}
