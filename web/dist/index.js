@@ -182,12 +182,14 @@ function parseFrame(data) {
   }
 }
 function comeback(code) {
-  if (code === 4302 || code === 4303 || code === 4304) return "new";
   if (code >= 4300 && code <= 4399) return "never";
-  if (code >= 4200 && code <= 4299) return "token";
+  if (code >= 4200 && code <= 4299) return "refresh";
   if (code >= 4100 && code <= 4199) return "later";
   if (code === 1002 || code === 1003 || code === 1007 || code === 1009) return "never";
   return "now";
+}
+function sessionOver(code) {
+  return code === 4302 || code === 4303 || code === 4304;
 }
 
 // src/link.ts
@@ -664,15 +666,16 @@ var Connection = class {
     if (fault && fault.code !== "resume_refused") this.events.trouble(fault);
     switch (how) {
       case "never":
+        if (sessionOver(code)) {
+          this.slot?.forget();
+          break;
+        }
         this.wanted = false;
         this.life++;
         return this.events.trouble(fault ?? new EditlockError("bad_request", `The server ended the connection (${code}).`));
-      case "token":
+      case "refresh":
         this.access.forget();
         return this.later(this.attempts++ === 0 ? 0 : this.delay());
-      case "new":
-        this.slot?.forget();
-        break;
       case "later":
         this.attempts = Math.max(this.attempts, 1);
         break;

@@ -3,7 +3,7 @@ import type { Access } from "./access.js";
 import { elapsed, type Clock, type Instant } from "./clock.js";
 import { disconnected, EditlockError, Link, type LinkEvents } from "./link.js";
 import {
-  comeback, type OkFrame, type PingFrame, type Request, type SnapshotFrame, type WelcomeFrame,
+  comeback, sessionOver, type OkFrame, type PingFrame, type Request, type SnapshotFrame, type WelcomeFrame,
 } from "./protocol.js";
 import { Slot } from "./slot.js";
 
@@ -204,15 +204,16 @@ export class Connection implements LinkEvents {
     if (fault && fault.code !== "resume_refused") this.events.trouble(fault);
     switch (how) {
       case "never":
+        if (sessionOver(code)) {
+          this.slot?.forget();
+          break;
+        }
         this.wanted = false;
         this.life++;
         return this.events.trouble(fault ?? new EditlockError("bad_request", `The server ended the connection (${code}).`));
-      case "token":
+      case "refresh":
         this.access.forget();
         return this.later(this.attempts++ === 0 ? 0 : this.delay());
-      case "new":
-        this.slot?.forget();
-        break;
       case "later":
         this.attempts = Math.max(this.attempts, 1);
         break;

@@ -235,17 +235,21 @@ export function parseFrame(data: string): ServerFrame | null {
 }
 
 /**
- * What a close code asks of the client: come back `now` or `later`, with a fresh access `token`, with
- * a `new` session, or `never` by itself.
+ * What a close code asks of the client: come back `now` or `later`, after it has got a fresh access token
+ * (`refresh`), or `never` with this session.
  */
-export type Comeback = "now" | "later" | "token" | "new" | "never";
+export type Comeback = "now" | "later" | "refresh" | "never";
 
 /** Reads a close code by its range, as codes of a later version are to be. */
 export function comeback(code: number): Comeback {
-  if (code === 4302 || code === 4303 || code === 4304) return "new";
   if (code >= 4300 && code <= 4399) return "never";
-  if (code >= 4200 && code <= 4299) return "token";
+  if (code >= 4200 && code <= 4299) return "refresh";
   if (code >= 4100 && code <= 4199) return "later";
   if (code === 1002 || code === 1003 || code === 1007 || code === 1009) return "never";
   return "now";
+}
+
+/** Whether only the session is over, so that the page may come back with a new one; otherwise the client is broken. */
+export function sessionOver(code: number): boolean {
+  return code === 4302 || code === 4303 || code === 4304;
 }

@@ -1,0 +1,69 @@
+// The editor: saves by the REST endpoint, with the lock token in a header. Who may edit when, and with which text, is
+// the <edit-lock> element's business.
+const element = document.querySelector("edit-lock");
+const form = () => element.querySelector("form"); // it is replaced when fresh content comes
+const url = location.pathname.replace("/articles/", "/api/articles/");
+
+/** Gives the request of a save as it would be sent now; waits while it is not certain that the lock is held. */
+async function prepare() {
+  const {title, body, version} = Object.fromEntries(new FormData(form()));
+  return [url, {
+    method: "PUT",
+    headers: {"Content-Type": "application/json", ...await element.lock.headers()},
+    body: JSON.stringify({title, body, version: Number(version)}),
+  }];
+}
+
+async function save(request, options) {
+  const answer = await fetch(...(request ?? await prepare()));
+  const content = await answer.json();
+  if (answer.ok) {
+    form().elements.version.value = content.version;
+    element.saved({version: String(content.version), ...options});
+    say(`Saved as version ${content.version}.`);
+  } else {
+    say(`${answer.status}: ${content.detail}`, "bad");
+  }
+  return answer.status;
+}
+
+function say(text, tone = "") {
+  const output = form().querySelector("output");
+  output.textContent = text;
+  output.dataset.tone = tone;
+}
+
+element.addEventListener("submit", async event => {
+  event.preventDefault();
+  const done = event.submitter?.hasAttribute("data-edit-lock-done") ?? false;
+  say("Saving …");
+  try {
+    await save(null, {done});
+  } catch (error) {
+    say(error.message ?? "Not saved: the server cannot be reached. Your text is still here; save again in a moment.", "bad");
+  }
+});
+
+document.addEventListener("keydown", event => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") {
+    event.preventDefault();
+    form().requestSubmit();
+  }
+});
+
+// What the page offers to the demo around it.
+const phases = {watching: "reading", held: "editing"};
+window.app = {
+  prepare, save,
+  enter: () => element.lock.acquire(),
+  leave: () => element.lock.release({version: form().elements.version.value}),
+  get phase() {
+    const state = element.lock?.snapshot.state ?? "connecting";
+    return phases[state] ?? state;
+  },
+  get text() { return form().elements.body.value; },
+  set text(value) { form().elements.body.value = value; },
+};
+const tell = () => document.dispatchEvent(new Event("phase"));
+element.lock?.subscribe(tell);
+tell();

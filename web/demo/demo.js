@@ -1,0 +1,200 @@
+// The page "Try to get it stuck": shows what the referee sees, and does what the buttons say, on both sides.
+import {Lanes} from "./lanes.js";
+import {Pane, listen, thisWindow} from "./panes.js";
+
+const people = ["Ana", "Ben"];
+const other = person => people.find(each => each !== person);
+const $ = (selector, root = document) => root.querySelector(selector);
+
+/** One half of the page. */
+class Side {
+  constructor(element) {
+    this.element = element;
+    this.name = element.dataset.side;
+    element.append($("#side").content.cloneNode(true));
+    this.panes = Object.fromEntries(people.map(person =>
+      [person, new Pane(this.name, person, () => control({action: "restore", side: this.name, person}))]));
+    $(".panes", element).append(...people.map(person => this.panes[person].element));
+    this.lanes = new Lanes($("canvas", element));
+  }
+
+  async start() {
+    this.panes.Ana.open();
+    // Ana is first. Should she be kept from it, Ben does not wait for her.
+    await this.panes.Ana.front.until("editing").catch(() => {});
+    if (!this.panes.Ben.tabs.length) this.panes.Ben.open();
+  }
+
+  stop() {
+    for (const person of people) for (const tab of [...this.panes[person].tabs]) this.panes[person].close(tab);
+  }
+
+  show(state) {
+    const first = !this.state;
+    this.state = state;
+    this.element.dataset.up = state.up;
+    for (const person of people) {
+      this.panes[person].at(state.ports[person]);
+      this.panes[person].cut(state.cut.includes(person));
+    }
+    const holder = $("[data-show=holder]", this.element);
+    holder.replaceChildren(...(state.holder ? [...named(state.holder)] : ["nobody"]));
+    if (state.fence) holder.append(text("fence", `…${String(state.fence).slice(-5)}`, "Fence " + state.fence));
+    if (state.lapsed) holder.append(text("empty", "lapsed: free for whoever asks"));
+    else if (state.empty_for) holder.append(text("empty", state.holder ? `not there, ${state.empty_for} s` : `for ${state.empty_for} s`));
+    $("[data-show=waiting]", this.element).replaceChildren(...(state.waiting.length ? state.waiting.flatMap(named) : ["nobody"]));
+    for (const tile of this.element.querySelectorAll("[data-count]")) {
+      const kind = tile.dataset.count, count = state.counts[kind];
+      $("dd", tile).textContent = count;
+      tile.toggleAttribute("data-bad", count > 0);
+      tile.toggleAttribute("data-now", kind === "stuck" && state.stuck || kind === "double" && state.doubled);
+    }
+    this.tell(state);
+    this.lanes.note(state);
+    if (first) this.start();
+  }
+
+  tell(state) {
+    const story = $(".story", this.element);
+    story.dataset.tone = state.story.text ? state.story.tone : "quiet";
+    const sentence = state.story.text || "Nothing has happened yet. Press a button, or take part: type, save, close a tab.";
+    if ($(".story > span", this.element)?.textContent !== sentence) story.replaceChildren(text("", sentence));
+    const clear = $(".clear", story);
+    if (this.name !== "usual") return;
+    if (state.holder && state.empty_for > 2 && state.story.tone === "bad") {
+      if (clear) return;
+      const button = text("clear", "Clear it by hand", "UPDATE articles SET locked_by = NULL", "button");
+      button.onclick = async () => {
+        await control({action: "clear"});
+        for (const person of people) for (const tab of this.panes[person].tabs) tab.frame.src = tab.frame.src;
+      };
+      story.append(button);
+    } else clear?.remove();
+  }
+}
+
+function text(style, content, title = "", tag = "span") {
+  const element = document.createElement(tag);
+  element.className = style;
+  element.textContent = content;
+  element.title = title;
+  return element;
+}
+
+function named(name) {
+  const avatar = text("avatar", name[0]);
+  avatar.dataset.person = name;
+  avatar.ariaHidden = "true";
+  return [avatar, name];
+}
+
+const sides = [...document.querySelectorAll(".side")].map(element => new Side(element));
+listen(sides.flatMap(side => Object.values(side.panes)));
+
+// What the buttons do in the frames, once the supervisor has done its part and said who held.
+const deeds = {
+  kill() {},
+  cut() {},
+  close: pane => { if (pane?.front) pane.close(pane.front); },
+  reload: pane => pane?.front && reload(pane.front),
+  duplicate: pane => pane?.front && pane.open(),
+  malformed: pane => pane?.front?.do("malformed"),
+  async stale(pane, side) {
+    // A save of the holder's is on its way, and takes long. Meanwhile the lock goes to the other one, who saves, and back.
+    const mate = side.panes[other(pane.person)];
+    const mine = pane.front, theirs = mate.front ?? mate.open();
+    if (!mine) return;
+    if (theirs.phase === "reading" || theirs.phase === "lost") await theirs.do("enter").catch(() => reload(theirs));
+    await theirs.until("waiting");
+    await mine.do("hold");
+    await mine.do("leave");
+    await theirs.until("editing");
+    await mine.do("enter");
+    await mine.until("waiting");
+    await theirs.do("write", `\n${theirs.pane.person} was here.`);
+    await theirs.do("save");
+    await theirs.do("leave");
+    await mine.until("editing");
+    await theirs.do("enter");
+    await mine.do("send");
+  },
+};
+
+// A page that is cut off cannot say that it reloads: the frame is told to.
+function reload(tab) {
+  return Promise.race([tab.do("reload"), new Promise(resolve => setTimeout(resolve, 300))]).catch(() => { tab.frame.src = tab.frame.src; });
+}
+
+async function control(body) {
+  const answer = await fetch("/demo/control", {method: "POST", body: JSON.stringify(body)});
+  if (!answer.ok) throw new Error((await answer.text()).trim());
+  return answer.json();
+}
+
+async function press(name) {
+  if (name === "again") return again();
+  if (name === "cut" && sides.some(side => side.state?.cut.length)) return control({action: "restore"});
+  const {holders} = await control({action: name});
+  const results = await Promise.allSettled(sides.map(async side => {
+    const pane = side.panes[holders[side.name]] ?? (name === "stale" ? null : side.panes.Ana);
+    if (!pane) throw new Error("Nobody holds the article: let somebody in first.");
+    return deeds[name](pane, side);
+  }));
+  const failed = results.map((result, i) => result.reason && `${sides[i].name}: ${result.reason.message}`).filter(Boolean);
+  if (failed.length) throw new Error(failed.join("; "));
+}
+
+async function again() {
+  await control({action: "restore"});
+  sides.forEach(side => side.stop());
+  await control({action: "clear"});
+  await control({action: "forget"});
+  await Promise.all(sides.map(side => side.start()));
+}
+
+const buttons = [...document.querySelectorAll("[data-do]")];
+async function run(button) {
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true";
+  try {
+    await press(button.dataset.do);
+  } catch (error) {
+    toast(error.message);
+  } finally {
+    button.ariaDisabled = "false";
+  }
+}
+buttons.forEach(button => { button.onclick = () => run(button); });
+
+// Keys: the digits; and, as in every toolbar, the arrows go from button to button.
+document.addEventListener("keydown", event => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const button = buttons.find(each => $("kbd", each).textContent === event.key);
+  if (button) return run(button);
+  const at = buttons.indexOf(document.activeElement);
+  const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
+  if (at < 0 || !step) return;
+  event.preventDefault();
+  buttons[(at + step + buttons.length) % buttons.length].focus();
+});
+
+let gone;
+function toast(message) {
+  const element = $(".toast");
+  element.textContent = message;
+  element.hidden = false;
+  clearTimeout(gone);
+  gone = setTimeout(() => { element.hidden = true; }, 6000);
+}
+
+new EventSource(`/demo/events?window=${thisWindow}`).onmessage = event => {
+  const state = JSON.parse(event.data);
+  $("[data-show=ttl]").textContent = `${state.ttl} s`;
+  sides.forEach(side => side.show(state[side.name]));
+  const cut = $("[data-do=cut]"), broken = sides.some(side => side.state.cut.length);
+  cut.ariaPressed = String(broken);
+  cut.lastChild.textContent = broken ? " Mend the network" : " Cut the holder’s network";
+};
+
+const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+setInterval(() => sides.forEach(side => side.state && side.lanes.draw()), still ? 2000 : 250);
