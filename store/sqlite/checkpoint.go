@@ -3,8 +3,12 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/editlock/editlock/store"
 )
@@ -17,6 +21,7 @@ type checkpointer struct {
 	db      *sql.DB
 	passive *sql.Stmt
 	wal     string
+	files   map[string]fs.FileInfo // the data file and the WAL, as they were at the start
 	wake    chan struct{}
 	one     sync.Mutex // held by whoever checkpoints
 	written int64      // bytes since the last one was asked for, by the writer's estimate; used by the writer alone
@@ -30,7 +35,27 @@ func openCheckpointer(ctx context.Context, s *Store) (*checkpointer, error) {
 		_ = c.db.Close()
 		return nil, err
 	}
+	c.files = make(map[string]fs.FileInfo)
+	for _, name := range []string{s.path, c.wal} {
+		if c.files[name], err = os.Stat(name); err != nil {
+			_ = c.db.Close()
+			return nil, err
+		}
+	}
 	return c, nil
+}
+
+// checkFiles makes sure that what SQLite writes to can still be found at the next start: a file that was
+// removed or replaced goes on taking writes, and loses them all.
+func (c *checkpointer) checkFiles() error {
+	for name, was := range c.files {
+		is, err := os.Stat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(was, is):
+			return fmt.Errorf("%s was removed or replaced while it was in use", name)
+		}
+	}
+	return nil
 }
 
 // ask has a checkpoint run soon.
@@ -43,8 +68,15 @@ func (c *checkpointer) ask() {
 
 func (s *Store) runCheckpoints() {
 	c := s.checks
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			if err := c.checkFiles(); err != nil {
+				_ = s.stopForGood(err)
+			}
+			continue
 		case <-c.wake:
 		case <-s.stop:
 			return

@@ -181,9 +181,9 @@ func newestVersion(p *goose.Provider) int64 {
 
 // checkHeader looks at the first bytes before SQLite does, which would take an empty file for a new one.
 func checkHeader(path string) error {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // SQLite would be content to read, until the first write
 	if err != nil {
-		return fmt.Errorf("cannot read it: %w", err)
+		return fmt.Errorf("this process must be able to read and write it: %w", err)
 	}
 	defer f.Close()
 	header := make([]byte, 100)
@@ -198,6 +198,26 @@ func checkHeader(path string) error {
 	}
 	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID {
 		return fmt.Errorf("%w (a SQLite file with application_id %#x): name another file", ErrForeign, id)
+	}
+	return checkSize(f, path, header)
+}
+
+// checkSize finds a file that was cut within its last page, which SQLite would fill up with zeros. While there
+// is a WAL the file may still be growing; then SQLite looks.
+func checkSize(f *os.File, path string, header []byte) error {
+	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	page, pages := int64(binary.BigEndian.Uint16(header[16:])), int64(binary.BigEndian.Uint32(header[28:]))
+	if page == 1 {
+		page = 65536 // which does not fit into the two bytes
+	}
+	if want := page * pages; info.Size() != want {
+		return damaged(fmt.Sprintf("it has %d bytes and should have %d", info.Size(), want))
 	}
 	return nil
 }

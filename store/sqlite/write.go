@@ -45,23 +45,7 @@ func openWriter(ctx context.Context, path string, now time.Time) (_ *writer, err
 	if mode != "wal" {
 		return nil, fmt.Errorf("SQLite cannot keep a WAL here (journal mode %q): use a local file system", mode)
 	}
-	for _, s := range []struct {
-		to  **sql.Stmt
-		sql string
-	}{
-		{&w.begin, "BEGIN IMMEDIATE"},
-		{&w.commit, "COMMIT"},
-		{&w.rollback, "ROLLBACK"},
-		{&w.savepoint, "SAVEPOINT one"},
-		{&w.undo, "ROLLBACK TO one"},
-		{&w.release, "RELEASE one"},
-		{&w.insert, "INSERT INTO records (key, rev, due, data) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"},
-		{&w.update, "UPDATE records SET rev = ?, due = ?, data = ? WHERE key = ? AND rev = ?"},
-		{&w.remove, "DELETE FROM records WHERE key = ? AND rev = ?"},
-		{&w.present, "SELECT rev FROM records WHERE key = ?"},
-		{&w.sequence, "UPDATE sequence SET last = ?"},
-		{&w.checkpoint, "PRAGMA wal_checkpoint(TRUNCATE)"},
-	} {
+	for _, s := range w.statements() {
 		if *s.to, err = w.conn.PrepareContext(ctx, s.sql); err != nil {
 			return nil, err
 		}
@@ -78,10 +62,39 @@ func openWriter(ctx context.Context, path string, now time.Time) (_ *writer, err
 }
 
 func (w *writer) close() error {
-	if w.conn != nil {
-		_ = w.conn.Close() // gives it back to the pool, which closes it
+	if w.conn == nil {
+		return w.db.Close()
 	}
-	return w.db.Close()
+	// database/sql does not close the statements of a pinned connection, and SQLite stays open while one is.
+	var errs []error
+	for _, s := range w.statements() {
+		if *s.to != nil {
+			errs = append(errs, (*s.to).Close())
+		}
+	}
+	return errors.Join(append(errs, w.conn.Close(), w.db.Close())...)
+}
+
+type statement struct {
+	to  **sql.Stmt
+	sql string
+}
+
+func (w *writer) statements() []statement {
+	return []statement{
+		{&w.begin, "BEGIN IMMEDIATE"},
+		{&w.commit, "COMMIT"},
+		{&w.rollback, "ROLLBACK"},
+		{&w.savepoint, "SAVEPOINT one"},
+		{&w.undo, "ROLLBACK TO one"},
+		{&w.release, "RELEASE one"},
+		{&w.insert, "INSERT INTO records (key, rev, due, data) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"},
+		{&w.update, "UPDATE records SET rev = ?, due = ?, data = ? WHERE key = ? AND rev = ?"},
+		{&w.remove, "DELETE FROM records WHERE key = ? AND rev = ?"},
+		{&w.present, "SELECT rev FROM records WHERE key = ?"},
+		{&w.sequence, "UPDATE sequence SET last = ?"},
+		{&w.checkpoint, "PRAGMA wal_checkpoint(TRUNCATE)"},
+	}
 }
 
 // A job is what the goroutine of the writer is asked to do.
