@@ -47,8 +47,15 @@ type Conn struct {
 	closed    func(error)
 
 	// Under s.mu.
-	watches  map[string]bool // resources; false: only as long as the session is in its record
+	watches  map[string]watching // resources
 	prefixes map[string]struct{}
+}
+
+// watching says for how long a connection is told about a resource: as long as its session is in the
+// record or asks to be, or (keep) until it is no longer watched.
+type watching struct {
+	keep   bool
+	asking int // acquires under way
 }
 
 // Request is what Conn.Acquire asks for.
@@ -82,7 +89,7 @@ func (m *Manager) Connect(ctx context.Context, c Connect) (*Conn, error) {
 	if c.User.ID == "" || len(c.User.ID) > lease.MaxText {
 		return nil, fmt.Errorf("%w: the ID of a user has 1 to %d bytes", ErrBadRequest, lease.MaxText)
 	}
-	conn := &Conn{m: m, notify: c.Notify, closed: c.Closed, watches: map[string]bool{}, prefixes: map[string]struct{}{}}
+	conn := &Conn{m: m, notify: c.Notify, closed: c.Closed, watches: map[string]watching{}, prefixes: map[string]struct{}{}}
 	if c.Resume == nil {
 		s := newSession(newID(), c.User)
 		s.node, s.epoch, s.nonce, s.conn = m.nodeID(), 1, hashNonce(c.Nonce), conn
@@ -229,7 +236,7 @@ func (c *Conn) recall(ctx context.Context) error {
 	}
 	c.s.mu.Unlock()
 	for _, name := range names {
-		if err := c.subscribe(name, true); err != nil {
+		if err := c.subscribe(name, fading); err != nil {
 			return err
 		}
 		a := c.m.do(ctx, name, &op{event: lease.Event{Kind: lease.Resume, Session: c.s.id}, session: c.s, conn: c})
@@ -274,9 +281,6 @@ func (c *Conn) Acquire(ctx context.Context, q Request) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
-	if err := c.subscribe(name, true); err != nil {
-		return Snapshot{}, err
-	}
 	c.s.mu.Lock()
 	if err = c.check(); err == nil {
 		if _, in := c.s.in[name]; !in && len(c.s.in)+c.s.busy >= c.m.cfg.MaxLocks {
@@ -287,9 +291,15 @@ func (c *Conn) Acquire(ctx context.Context, q Request) (Snapshot, error) {
 		c.s.mu.Unlock()
 		return Snapshot{}, err
 	}
-	c.s.busy++ // until the op is answered: the session does not end meanwhile
+	c.s.busy++ // until the op is answered: the session does not end, and the subscription does not fade, meanwhile
 	user := c.s.user
 	c.s.mu.Unlock()
+	if err := c.subscribe(name, asking); err != nil {
+		c.s.mu.Lock()
+		c.s.busy--
+		c.s.mu.Unlock()
+		return Snapshot{}, err
+	}
 	a := c.do(ctx, name, true, lease.Event{Kind: lease.Acquire, User: user.ID, Name: user.Name, NoWait: q.NoWait, Move: q.Move})
 	switch {
 	case a.err != nil:

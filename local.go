@@ -3,7 +3,6 @@ package editlock
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -117,7 +116,7 @@ func (l *local) acquire(ctx context.Context, resource string, noWait bool) (Lock
 				return nil, ErrClosed
 			}
 			changed = l.changed(name)
-			snap, err := l.c.Watch(ctx, name, 0)
+			snap, err := l.c.act(ctx, name, lease.Event{Kind: lease.Look})
 			if err != nil {
 				break // it asks again, or learns that the session is over
 			}
@@ -201,7 +200,7 @@ func (l *local) notify(snap Snapshot) {
 		delete(l.locks, snap.Resource)
 	}
 	for w := range l.watchers {
-		if w.what == snap.Resource || w.prefix && strings.HasPrefix(snap.Resource, w.what) {
+		if w.wants(snap.Resource) {
 			w.put(snap)
 		}
 	}
@@ -234,61 +233,6 @@ func (m *Manager) doubt(now, renewed time.Time) {
 	m.mu.Unlock()
 	for _, l := range locals {
 		l.doubt(ErrUnsure)
-	}
-}
-
-func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error) {
-	prefix := what == "" || strings.HasSuffix(what, "/")
-	w := &watcher{what: what, prefix: prefix, latest: map[string]Snapshot{}, wake: make(chan struct{}, 1)}
-	var snaps []Snapshot
-	var err error
-	l.mu.Lock()
-	l.watchers[w] = struct{}{} // first, so that nothing is missed
-	l.mu.Unlock()
-	if prefix {
-		snaps, _, err = l.c.WatchPrefix(ctx, what)
-	} else {
-		var snap Snapshot
-		snap, err = l.c.Watch(ctx, what, 0)
-		snaps = []Snapshot{snap}
-		l.mu.Lock()
-		w.what = snap.Resource
-		l.mu.Unlock()
-	}
-	if err != nil {
-		l.unwatch(w)
-		return nil, err
-	}
-	for _, snap := range snaps {
-		w.put(snap)
-	}
-	out := make(chan Snapshot)
-	started := l.m.task(func() {
-		defer close(out)
-		defer l.unwatch(w)
-		w.run(ctx, l.m.ctx, out)
-	})
-	if !started {
-		return nil, ErrClosed
-	}
-	return out, nil
-}
-
-// unwatch ends a watcher, and the subscription of the connection if it was the last of its kind.
-func (l *local) unwatch(w *watcher) {
-	l.mu.Lock()
-	delete(l.watchers, w)
-	last := true
-	for v := range l.watchers {
-		last = last && v.what != w.what
-	}
-	l.mu.Unlock()
-	switch {
-	case !last:
-	case w.prefix:
-		l.c.UnwatchPrefix(w.what)
-	default:
-		l.c.Unwatch(w.what)
 	}
 }
 
@@ -359,59 +303,4 @@ func (k *localLock) Release(ctx context.Context) error {
 		return nil // the session was ended, and this hold with it
 	}
 	return err
-}
-
-// watcher keeps the newest snapshot of each resource until it is received.
-type watcher struct {
-	what   string
-	prefix bool
-	wake   chan struct{}
-
-	mu     sync.Mutex
-	order  []string
-	latest map[string]Snapshot
-}
-
-func (w *watcher) put(snap Snapshot) {
-	w.mu.Lock()
-	old, known := w.latest[snap.Resource]
-	if !known {
-		w.order = append(w.order, snap.Resource)
-	}
-	if !known || snap.Revision >= old.Revision {
-		w.latest[snap.Resource] = snap
-	}
-	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (w *watcher) run(ctx, manager context.Context, out chan<- Snapshot) {
-	for {
-		w.mu.Lock()
-		var snap Snapshot
-		ok := len(w.order) > 0
-		if ok {
-			snap = w.latest[w.order[0]]
-			delete(w.latest, w.order[0])
-			w.order = w.order[1:]
-		}
-		w.mu.Unlock()
-		send, wake := out, w.wake
-		if ok {
-			wake = nil
-		} else {
-			send = nil
-		}
-		select {
-		case send <- snap:
-		case <-wake:
-		case <-ctx.Done():
-			return
-		case <-manager.Done():
-			return
-		}
-	}
 }

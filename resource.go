@@ -84,7 +84,7 @@ func (m *Manager) post(name string, o *op) {
 			r.owned, r.ops = false, nil
 			r.mu.Unlock()
 			for _, o := range ops {
-				o.reply(answer{err: ErrClosed})
+				o.reply(r, answer{err: ErrClosed})
 			}
 		}
 		return
@@ -183,7 +183,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 			}
 			var err error
 			if swap, err = o.session.begin(m, o); err != nil {
-				o.reply(answer{err: err})
+				o.reply(r, answer{err: err})
 				ops = ops[1:]
 				continue
 			}
@@ -359,7 +359,7 @@ func (r *resource) fail(ops []*op, err error) {
 	}
 	r.known = r.known && !errors.Is(err, store.ErrUnknown)
 	for _, o := range ops {
-		o.reply(answer{err: storeError(err)})
+		o.reply(r, answer{err: storeError(err)})
 	}
 }
 
@@ -370,16 +370,14 @@ func (r *resource) answer(done []*op, outs []lease.Outcome, change *lease.Change
 		if o.session != nil && o.done != nil {
 			a.snapshot = r.snapshot(o.session, change)
 		}
-		o.reply(a)
+		o.reply(r, a)
 	}
 }
 
 // reply ends an op. It is called once for each.
-func (o *op) reply(a answer) {
+func (o *op) reply(r *resource, a answer) {
 	if o.claims {
-		o.session.mu.Lock()
-		o.session.busy--
-		o.session.mu.Unlock()
+		o.conn.asked(r)
 	}
 	if o.done != nil {
 		o.done <- a

@@ -12,16 +12,30 @@ import (
 // prefixLimit is how many resources the answer to a watch of a prefix has at most.
 const prefixLimit = 1000
 
-// subscribe makes the connection told about a resource, for good or (keep false) as long as its session is in its record.
-func (c *Conn) subscribe(name string, keep bool) error {
+// How long a subscription is to last.
+type subscription int
+
+const (
+	fading  subscription = iota // as long as the session is in the record
+	asking                      // the same, and while an acquire is under way
+	keeping                     // until it is no longer wanted
+)
+
+// subscribe makes the connection told about a resource.
+func (c *Conn) subscribe(name string, how subscription) error {
 	c.s.mu.Lock()
 	err := c.check()
-	_, known := c.watches[name]
+	w, known := c.watches[name]
 	if err == nil && !known && len(c.watches)+len(c.prefixes) >= c.m.cfg.MaxWatches {
 		err = ErrTooManyWatches
 	}
 	if err == nil {
-		c.watches[name] = keep || c.watches[name]
+		// A page that asks goes on to watch. A program that acquires one resource after another does not.
+		w.keep = w.keep || how == keeping || how == asking && !c.s.here
+		if how == asking {
+			w.asking++
+		}
+		c.watches[name] = w
 	}
 	c.s.mu.Unlock()
 	if err != nil || known {
@@ -53,11 +67,12 @@ func (c *Conn) unsubscribe(name string) {
 	r.mu.Unlock()
 }
 
-// fade unsubscribes a connection that was told only because its session was in the record.
+// fade ends a subscription that nothing keeps any more.
 func (c *Conn) fade(r *resource) {
 	c.s.mu.Lock()
-	keep, known := c.watches[r.name]
-	fade := known && !keep
+	w, known := c.watches[r.name]
+	_, in := c.s.in[r.name]
+	fade := known && !w.keep && w.asking == 0 && !in
 	if fade {
 		delete(c.watches, r.name)
 	}
@@ -69,6 +84,18 @@ func (c *Conn) fade(r *resource) {
 	}
 }
 
+// asked notes that an acquire was answered.
+func (c *Conn) asked(r *resource) {
+	c.s.mu.Lock()
+	c.s.busy--
+	if w, known := c.watches[r.name]; known {
+		w.asking--
+		c.watches[r.name] = w
+	}
+	c.s.mu.Unlock()
+	c.fade(r)
+}
+
 // Watch makes the connection told about a resource from now on, and returns what holds. fence, if it is not 0,
 // is one with which the session once held: the snapshot then says how that holding ended, if it is known.
 // It returns ErrBadResource, ErrTooManyWatches or ErrUnavailable.
@@ -77,7 +104,7 @@ func (c *Conn) Watch(ctx context.Context, resource string, fence int64) (Snapsho
 	if err != nil {
 		return Snapshot{}, err
 	}
-	if err := c.subscribe(name, true); err != nil {
+	if err := c.subscribe(name, keeping); err != nil {
 		return Snapshot{}, err
 	}
 	a := c.do(ctx, name, false, lease.Event{Kind: lease.Look})
@@ -149,15 +176,16 @@ func (c *Conn) Unwatch(resource string) {
 		return
 	}
 	c.s.mu.Lock()
-	_, known := c.watches[name]
+	w, known := c.watches[name]
 	_, in := c.s.in[name]
-	if known && in {
-		c.watches[name] = false
-	} else {
+	gone := known && !in && w.asking == 0
+	if w.keep = false; gone {
 		delete(c.watches, name)
+	} else if known {
+		c.watches[name] = w
 	}
 	c.s.mu.Unlock()
-	if known && !in {
+	if gone {
 		c.unsubscribe(name)
 	}
 }
@@ -267,7 +295,7 @@ func (c *Conn) Disconnect() {
 		c.s.conn = nil
 	}
 	watches, prefixes := c.watches, c.prefixes
-	c.watches, c.prefixes = map[string]bool{}, map[string]struct{}{}
+	c.watches, c.prefixes = map[string]watching{}, map[string]struct{}{}
 	c.s.mu.Unlock()
 	for name := range watches {
 		c.unsubscribe(name)
