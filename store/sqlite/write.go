@@ -242,7 +242,7 @@ func (w *writer) transact(j *job) (wrote bool, err error) {
 		switch {
 		case err == nil:
 			wrote = true
-		case !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrRevision):
+		case !isRefusal(err):
 			return false, err
 		}
 		j.results[i] = store.Result{Rev: rev, Err: err}
@@ -278,8 +278,11 @@ func (w *writer) group(g store.Group) (int64, error) {
 		}
 	}
 	if refused != nil {
+		if !isRefusal(refused) {
+			return 0, refused // SQLite may have rolled back all of the transaction; the caller does in any case
+		}
 		if _, err := w.undo.Exec(); err != nil {
-			return 0, errors.Join(err, refused)
+			return 0, err
 		}
 	}
 	if _, err := w.release.Exec(); err != nil {
@@ -289,6 +292,11 @@ func (w *writer) group(g store.Group) (int64, error) {
 		return 0, refused
 	}
 	return rev, nil
+}
+
+// isRefusal tells what concerns one group from what concerns the engine.
+func isRefusal(err error) bool {
+	return errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrRevision)
 }
 
 func (w *writer) op(rev int64, op *store.Op) error {
