@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"reflect"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -54,8 +52,11 @@ func TestWalk(t *testing.T) {
 					total[k] += n
 				}
 				if err != nil {
-					t.Errorf("%v\n\nlast events:\n%s\n\nto repeat: go test ./lease -run TestWalk -walk.seed=%d -walk.steps=%d",
-						err, strings.Join(w.log, "\n"), seed, steps)
+					last := ""
+					for _, l := range w.log {
+						last += fmt.Sprintln(l)
+					}
+					t.Errorf("%v\n\nlast events:\n%s\nto repeat: go test ./lease -run TestWalk -walk.seed=%d -walk.steps=%d", err, last, seed, steps)
 				}
 				mu.Unlock()
 			}
@@ -66,7 +67,7 @@ func TestWalk(t *testing.T) {
 		return
 	}
 	// All that the rules know has been seen, and often.
-	want := []string{"restart", "deleted", "more", "second look", "here"}
+	want := []string{"restart", "deleted", "more", "left for a look", "here"}
 	for k := range kinds {
 		want = append(want, k.String()+" in time")
 		if k != Look && k != Acquire {
@@ -75,13 +76,13 @@ func TestWalk(t *testing.T) {
 	}
 	want = append(want, "acquire late")
 	for a := Done; a <= QueueFull; a++ {
-		want = append(want, fmt.Sprintf("answer %d", a))
+		want = append(want, answers[a])
 	}
 	for _, r := range []Reason{Released, Left, HandedOver, Idle, Expired, Unconfirmed, TakenOver, Forced, Revoked, LoggedOut} {
 		want = append(want, string(r))
 	}
 	for _, k := range want {
-		if total[k] < *walkSteps/2000 {
+		if total[k] < *walkSteps/4000 {
 			t.Errorf("%s was seen %d times only in %d steps", k, total[k], *walkSteps)
 		}
 	}
@@ -113,13 +114,14 @@ type walk struct {
 	rev     int64
 	fence   int64 // the largest granted
 	facts   map[string]Session
+	fate    map[string]Event // of sessions that are over: what the sweep says
 	ids     []string // of sessions that are not over for good
 	made    int
 	steps   int
 	parts   []string
 	pending []message
 	seen    map[string]int
-	log     []string
+	log     []entry
 }
 
 var epoch = time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)
@@ -139,10 +141,9 @@ func (w *walk) start() *process {
 func (p *process) now(clock time.Duration) time.Time { return epoch.Add(p.skew + clock) }
 
 func (w *walk) run(steps int) error {
-	for scene := 0; w.steps < steps; {
-		if w.steps >= scene {
+	for turn := 0; w.steps < steps; turn++ {
+		if turn%2000 == 0 {
 			w.scene()
-			scene += 3000
 		}
 		if err := w.step(); err != nil {
 			return fmt.Errorf("step %d: %w", w.steps, err)
@@ -159,12 +160,12 @@ func (w *walk) scene() {
 	if w.IntN(2) == 0 {
 		w.parts = []string{"", "title", "body", "tags"}
 	}
-	w.facts, w.ids, w.pending = map[string]Session{}, nil, nil
+	w.facts, w.fate, w.ids, w.pending = map[string]Session{}, map[string]Event{}, nil, nil
 	w.data = nil
 	for _, p := range w.procs {
 		p.state, p.rev = State{}, 0
 	}
-	for range 2 + w.IntN(9) {
+	for range 2 + w.IntN(2+6*w.IntN(2)) {
 		w.session()
 	}
 }
@@ -186,16 +187,21 @@ func (w *walk) know(id string) Session {
 func (w *walk) step() error {
 	w.pass()
 	p := w.procs[w.IntN(2)]
-	if w.IntN(2000) == 0 {
+	if w.IntN(500) == 0 {
 		*p = *w.start()
 		w.seen["restart"]++
 	}
-	w.live()
+	if w.IntN(3) == 0 {
+		w.live()
+	}
 	if err := w.sync(p); err != nil {
 		return err
 	}
-	if w.IntN(40) == 0 {
+	if w.IntN(8) == 0 {
 		return w.settle(p)
+	}
+	if w.IntN(8) == 0 {
+		return w.sweep(p)
 	}
 	var fold []message
 	for range 1 + w.IntN(3) {
@@ -225,20 +231,20 @@ func (w *walk) live() {
 	id := w.ids[i]
 	k := w.facts[id]
 	switch n := w.IntN(100); {
-	case n < 4 && !k.Over: // falls silent; the sweep says so until it is done
+	case n < 8 && !k.Over: // falls silent; the sweep says so until it is done
 		k.Over = true
-		for range 2 {
-			w.pending = append(w.pending, message{Event{Kind: Lapse, Session: id}, w.clock - time.Duration(w.IntN(4000))*time.Millisecond})
-		}
-	case n < 20 && k.Over, n < 20 && k.Left:
+		w.fate[id] = Event{Kind: Lapse, Session: id}
+		w.pending = append(w.pending, message{w.fate[id], w.clock - time.Duration(w.IntN(4000))*time.Millisecond})
+	case n < 60 && k.Over, n < 60 && k.Left:
 		k.Over, k.Left = false, false
 		w.pending = append(w.pending, message{e: Event{Kind: Resume, Session: id}})
-	case n < 22:
+	case n >= 60 && n < 63:
 		k.Left = true
-	case n < 26: // ends
+	case n >= 63 && n < 73: // ends
 		why := []Reason{Left, Idle, TakenOver, Forced, Revoked, LoggedOut}[w.IntN(6)]
 		k.Over = true
-		w.pending = append(w.pending, message{e: Event{Kind: End, Session: id, Reason: why}})
+		w.fate[id] = Event{Kind: End, Session: id, Reason: why}
+		w.pending = append(w.pending, message{e: w.fate[id]})
 		w.ids = slices.Delete(w.ids, i, i+1)
 		w.session()
 	}
@@ -251,7 +257,10 @@ func (w *walk) live() {
 // next is what a process hears next: something new, something late, or something again.
 func (w *walk) next(p *process) message {
 	if len(w.pending) > 0 && w.IntN(3) == 0 {
-		i := w.IntN(len(w.pending))
+		i := len(w.pending) - 1
+		if w.IntN(2) == 0 {
+			i = w.IntN(len(w.pending))
+		}
 		m := w.pending[i]
 		if w.IntN(3) > 0 {
 			w.pending = slices.Delete(w.pending, i, i+1)
@@ -259,7 +268,10 @@ func (w *walk) next(p *process) message {
 		return m
 	}
 	id := w.ids[w.IntN(len(w.ids))]
-	part := w.parts[w.IntN(len(w.parts))]
+	part := ""
+	if w.IntN(3) > 0 {
+		part = w.parts[w.IntN(len(w.parts))]
+	}
 	k := w.facts[id]
 	e := Event{Kind: Acquire, Session: id, User: k.User, Name: k.Name, Part: part}
 	if len(p.state.Holds) > 0 && w.IntN(2) == 0 {
@@ -274,16 +286,16 @@ func (w *walk) next(p *process) message {
 		e.NoWait, e.Move = w.IntN(4) == 0, w.IntN(6) == 0
 	case n < 55:
 		e.Kind = Confirm
-	case n < 65:
+	case n < 62:
 		e.Kind, e.Version = Release, fmt.Sprint("v", w.IntN(9))
-	case n < 70:
+	case n < 65:
 		e.Kind = Cancel
-	case n < 74:
+	case n < 70:
 		e.Kind, e.Version = Changed, fmt.Sprint("v", w.IntN(9))
 		if w.IntN(4) == 0 {
 			e.Session, e.Fence = "", 0
 		}
-	case n < 77:
+	case n < 75:
 		e.Kind = Resume
 	case n < 78:
 		e.Kind = Lapse // a sweep that was wrong
@@ -330,7 +342,7 @@ func (w *walk) swap(p *process, fold []message) error {
 		before := s.clone()
 		after, out := w.rules.Step(s, e, w.know, now)
 		w.note(e, out)
-		if !reflect.DeepEqual(before, s) {
+		if !same(before, s) {
 			return fmt.Errorf("%s changed the state that it was given", e.Kind)
 		}
 		tr := transition{r: w.rules, w: p.w, before: before, e: e, know: w.know, now: now, after: after, out: out}
@@ -355,6 +367,9 @@ func (w *walk) swap(p *process, fold []message) error {
 			if err := w.store(p, s, lapsed); err != nil {
 				return err
 			}
+			if next := w.rules.Next(p.state, w.know); !next.IsZero() && !next.After(now) {
+				w.seen["left for a look"]++
+			}
 			if out.More {
 				w.seen["more"]++
 				return w.swap(p, fold[i:i+1])
@@ -369,21 +384,35 @@ func (w *walk) swap(p *process, fold []message) error {
 }
 
 func (w *walk) note(e Event, out Outcome) {
-	w.seen[fmt.Sprintf("answer %d", out.Answer)]++
-	line := fmt.Sprintf("%v %+v -> %+v", w.clock, e, out.Answer)
-	if c := out.Change; c != nil {
-		if c.Ended != nil {
-			w.seen[string(c.Ended.Reason)]++
-			line += fmt.Sprintf(" ended %d of %s: %s", c.Ended.Fence, c.Ended.Session, c.Ended.Reason)
-		}
-		if c.Granted != nil {
-			line += " granted " + c.Granted.Session
-			if w.know(c.Granted.Session).Here {
-				w.seen["here"]++
-			}
-		}
+	w.seen[answers[out.Answer]]++
+	w.log = append(w.log[max(0, len(w.log)-30):], entry{w.clock, e, out})
+	c := out.Change
+	if c == nil {
+		return
 	}
-	w.log = append(w.log[max(0, len(w.log)-30):], line)
+	if c.Ended != nil {
+		w.seen[string(c.Ended.Reason)]++
+	}
+	if c.Granted != nil && w.know(c.Granted.Session).Here {
+		w.seen["here"]++
+	}
+}
+
+var answers = map[Answer]string{Done: "done", Granted: "granted", Queued: "queued", Locked: "locked", Stale: "stale", QueueFull: "queue full"}
+
+// entry is a line of the log that a failure prints.
+type entry struct {
+	clock time.Duration
+	e     Event
+	out   Outcome
+}
+
+func (l entry) String() string {
+	line := fmt.Sprintf("%v %s %+v -> %s", l.clock, l.e.Kind, l.e, answers[l.out.Answer])
+	if c := l.out.Change; c != nil {
+		line += fmt.Sprintf(", ended %+v, granted %+v", c.Ended, c.Granted)
+	}
+	return line
 }
 
 // store writes s, and checks that what a reader gets is the same.
@@ -392,11 +421,7 @@ func (w *walk) store(p *process, s State, lapsed map[int64]time.Time) error {
 	if err != nil {
 		return err
 	}
-	old, err := Encode(p.state)
-	if err != nil {
-		return err
-	}
-	if bytes.Equal(data, old) {
+	if bytes.Equal(data, w.data) || w.data == nil && same(s, p.state) {
 		return nil
 	}
 	if len(data) > 64<<10 {
@@ -421,8 +446,18 @@ func (w *walk) store(p *process, s State, lapsed map[int64]time.Time) error {
 	if err != nil {
 		return err
 	}
-	if again, err := Encode(read); err != nil || len(p.state.Holds) > 0 && !reflect.DeepEqual(read.Holds, p.state.Holds) || len(p.state.Queue) > 0 && !reflect.DeepEqual(read.Queue, p.state.Queue) {
-		return fmt.Errorf("read back %+v, want %+v (%s, %v)", read, p.state, again, err)
+	if !same(read, p.state) {
+		return fmt.Errorf("read back %+v, want %+v", read, p.state)
+	}
+	return nil
+}
+
+// sweep says of sessions that are over that they are, again until it is done.
+func (w *walk) sweep(p *process) error {
+	for id := range p.state.Names {
+		if e, ok := w.fate[id]; ok && w.facts[id].Over {
+			return w.swap(p, []message{{e, w.clock}})
+		}
 	}
 	return nil
 }
@@ -433,9 +468,6 @@ func (w *walk) settle(p *process) error {
 		next := w.rules.Next(p.state, w.know)
 		if next.IsZero() || next.After(p.now(w.clock)) {
 			break
-		}
-		if i > 0 {
-			w.seen["second look"]++
 		}
 		if i > 100 {
 			return fmt.Errorf("something is always due")
