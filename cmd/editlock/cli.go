@@ -1,0 +1,26 @@
+package main
+
+import (
+	"github.com/alecthomas/kong"
+)
+
+// cli is all that can be said on the command line.
+type cli struct {
+	Demo    demoCmd    `cmd:"" help:"Show it working: two people, one record, and every way to get it stuck."`
+	Serve   serveCmd   `cmd:"" help:"Serve edit locks to the pages and programs of an application."`
+	Token   tokenCmd   `cmd:"" help:"Make an access token, for trying things."`
+	Key     keyCmd     `cmd:"" help:"Make a key."`
+	Bench   benchCmd   `cmd:"" help:"Measure it on this machine and this disk."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+
+	DemoChild  demoChildCmd  `cmd:"" hidden:""`
+	BenchChild benchChildCmd `cmd:"" hidden:""`
+}
+
+func newParser() (*kong.Kong, error) {
+	return kong.New(&cli{},
+		kong.Name("editlock"),
+		kong.Description("Exactly one person edits a record; the others wait on the page and are let in, with fresh content, the moment it is free."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+}

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+
+	"github.com/mattn/go-isatty"
+)
+
+// logging is how a long-running command says what it does, on standard error.
+type logging struct {
+	LogLevel  slog.Level `help:"What to log: debug, info, warn or error." default:"info" env:"EDITLOCK_LOG_LEVEL"`
+	LogFormat string     `help:"text, json, or auto: text on a terminal, JSON otherwise." enum:"auto,text,json" default:"auto" env:"EDITLOCK_LOG_FORMAT"`
+}
+
+func (l logging) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: l.LogLevel}
+	if l.LogFormat == "text" || l.LogFormat == "auto" && isatty.IsTerminal(os.Stderr.Fd()) {
+		return slog.New(slog.NewTextHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+}

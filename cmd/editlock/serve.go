@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/server"
+	"github.com/editlock/editlock/store/sqlite"
+	"github.com/editlock/editlock/web"
+	"github.com/editlock/editlock/wire"
+)
+
+type serveCmd struct {
+	Config         configFile     `help:"YAML file with settings: these names, with _ for -. Flags and the environment come before it." env:"EDITLOCK_CONFIG" placeholder:"FILE"`
+	Listen         string         `help:"Where to listen: host:port." default:"127.0.0.1:8420" env:"EDITLOCK_LISTEN"`
+	BasePath       string         `help:"Path below which everything is served, save /healthz and /readyz." default:"/editlock" env:"EDITLOCK_BASE_PATH"`
+	Store          string         `help:"Where the records are: sqlite:PATH." default:"sqlite:editlock.db" env:"EDITLOCK_STORE"`
+	KeyFile        string         `help:"File with the key that access tokens are checked with: a secret, or a public key as PEM. Without it, EDITLOCK_KEY holds the key itself." env:"EDITLOCK_KEY_FILE" placeholder:"FILE"`
+	SigningKeyFile string         `help:"File with the key that lock and resume tokens are signed with: a secret, or a private key as PEM. Without it, EDITLOCK_SIGNING_KEY holds the key itself." env:"EDITLOCK_SIGNING_KEY_FILE" placeholder:"FILE"`
+	Origin         []string       `help:"Origin whose pages may connect, as https://app.example.com, beside those of the same host. May be repeated." env:"EDITLOCK_ORIGIN"`
+	TrustedProxy   []netip.Prefix `help:"Network of proxies whose X-Forwarded-For is believed. May be repeated." default:"127.0.0.0/8,::1/128" env:"EDITLOCK_TRUSTED_PROXY"`
+	TTL            time.Duration  `help:"How long a session that fell silent keeps what it holds: 10s to 300s." default:"30s" env:"EDITLOCK_TTL"`
+	Drain          time.Duration  `help:"How long pages have to move away at the end." default:"20s" env:"EDITLOCK_DRAIN"`
+	MaxPerAddress  int            `help:"Connections that one address may have, IPv6 by its /64." default:"100" env:"EDITLOCK_MAX_PER_ADDRESS"`
+	MaxConnections int            `help:"Connections that all together may have." default:"100000" env:"EDITLOCK_MAX_CONNECTIONS"`
+	issuing
+	logging
+}
+
+// configFile is a flag that reads the other settings from a file. An empty one reads nothing.
+type configFile string
+
+// BeforeResolve is called by kong once it knows the name of the file.
+func (configFile) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.Path) error {
+	path, _ := ctx.FlagValue(trace.Flag).(configFile)
+	if path == "" {
+		return nil
+	}
+	s, err := readSettings(string(path))
+	if err != nil {
+		return err
+	}
+	ctx.AddResolver(s)
+	return nil
+}
+
+func (serveCmd) Help() string {
+	return "Needs two keys, from files or from the environment. " + howToMake + "."
+}
+
+// Run serves until ctx is done, and then until the pages have moved away.
+func (c *serveCmd) Run(ctx context.Context) (err error) {
+	log := c.logger()
+	slog.SetDefault(log)
+	access, signing, err := c.keys()
+	if err != nil {
+		return err
+	}
+	if c.Drain <= 0 {
+		return errors.New("--drain must be above 0")
+	}
+	dataFile, ok := strings.CutPrefix(c.Store, "sqlite:")
+	if !ok || dataFile == "" {
+		return fmt.Errorf("--store is %q; it must be sqlite:PATH", c.Store)
+	}
+	st, err := sqlite.Open(dataFile, sqlite.Options{Log: log})
+	if err != nil {
+		return fmt.Errorf("--store %s: %w", c.Store, err)
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	m, err := editlock.Open(ctx, st, editlock.Config{TTL: c.TTL, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	locks, err := server.New(m, server.Options{
+		Access:  server.Access{Keys: wire.Keys{access}, Issuer: c.Issuer, Audience: c.Audience},
+		LockKey: signing, Origins: c.Origin, TrustedProxies: c.TrustedProxy, DrainTime: c.Drain,
+		MaxPerAddress: c.MaxPerAddress, MaxConnections: c.MaxConnections, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		err = errors.Join(err, locks.Close(end))
+	}()
+	return c.listen(ctx, locks, log)
+}
+
+func (c *serveCmd) keys() (access, signing *wire.Key, err error) {
+	if access, err = accessKey(c.KeyFile).read(); err != nil {
+		return nil, nil, err
+	}
+	if signing, err = signingKey(c.SigningKeyFile).read(); err != nil {
+		return nil, nil, err
+	}
+	if same(access, signing) {
+		return nil, nil, errors.New("the access key and the signing key are the same: whoever checks lock tokens could then make access tokens. " + howToMake)
+	}
+	return access, signing, nil
+}
+
+// same says whether two keys are secrets, and the same one.
+func same(a, b *wire.Key) bool {
+	const purpose = "are two keys the same"
+	x, err := a.Derive(purpose)
+	if err != nil {
+		return false // a public key
+	}
+	y, err := b.Derive(purpose)
+	return err == nil && subtle.ConstantTimeCompare(x, y) == 1
+}
+
+// listen serves HTTP until ctx is done, then drains.
+func (c *serveCmd) listen(ctx context.Context, locks *server.Server, log *slog.Logger) error {
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	httpServer := &http.Server{
+		Handler: c.routes(locks),
+		// A page's socket is taken over after the handshake, so these bound what is small and quick.
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      20 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	log.Info("listening", "addr", listener.Addr().String(), "base", c.BasePath, "store", c.Store)
+	failed := make(chan error, 1)
+	go func() { failed <- httpServer.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("draining", "within", c.Drain)
+	locks.Drain(context.Background())
+	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := httpServer.Shutdown(end); err != nil {
+		_ = httpServer.Close() // a request that is still there took too long
+	}
+	return nil
+}
+
+// routes puts the protocol and the browser's scripts below the base path, and what a load balancer asks at the root as well.
+func (c *serveCmd) routes(locks http.Handler) http.Handler {
+	base := path.Clean("/" + c.BasePath)
+	prefix := strings.TrimSuffix(base, "/")
+	mux := http.NewServeMux()
+	below := http.StripPrefix(prefix, locks)
+	mux.Handle(prefix+"/v1/", below)
+	mux.Handle("GET "+prefix+"/{script}", web.Handler())
+	for _, health := range []string{"/healthz", "/readyz"} {
+		mux.Handle("GET "+health, locks)
+		if prefix != "" {
+			mux.Handle("GET "+prefix+health, below)
+		}
+	}
+	return mux
+}

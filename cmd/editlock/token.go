@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// issuing is what the two ends of an access token agree on.
+type issuing struct {
+	Issuer   string `help:"Who makes access tokens: their claim iss." default:"app" env:"EDITLOCK_ISSUER"`
+	Audience string `help:"Whom access tokens are for: their claim aud." default:"editlock" env:"EDITLOCK_AUDIENCE"`
+}
+
+type tokenCmd struct {
+	issuing
+	Sub     string        `help:"The user's id." required:"" placeholder:"ID"`
+	Name    string        `help:"The user's name, which others see. The id, if it is not given."`
+	Right   []string      `help:"What the user may do, as verb:pattern. May be repeated. Verbs are edit, watch, take_over and administer; in a pattern * is one segment, and ** at the end one or more." default:"edit:**" placeholder:"VERB:PATTERN"`
+	TTL     time.Duration `help:"How long it is good for." default:"1h"`
+	KeyFile string        `help:"File with the secret that the server has, or with the private key (PEM) of its public one. Without it, EDITLOCK_KEY holds the key itself." env:"EDITLOCK_KEY_FILE" placeholder:"FILE"`
+}
+
+func (tokenCmd) Help() string {
+	return "Prints an access token, for trying things. In earnest the application makes them, after it has checked who the user is."
+}
+
+func (c *tokenCmd) Run() error {
+	key, err := accessKey(c.KeyFile).read()
+	if err != nil {
+		return err
+	}
+	if !key.CanSign() {
+		return errors.New("the access key is a public one, and signing takes the private one")
+	}
+	if c.TTL <= 0 {
+		return errors.New("--ttl must be above 0")
+	}
+	if c.Name == "" {
+		c.Name = c.Sub
+	}
+	now := time.Now()
+	token, err := key.Sign("JWT", struct {
+		Sub    string   `json:"sub"`
+		Name   string   `json:"name"`
+		Rights []string `json:"rights"`
+		Iss    string   `json:"iss"`
+		Aud    string   `json:"aud"`
+		Iat    int64    `json:"iat"`
+		Exp    int64    `json:"exp"`
+	}{c.Sub, c.Name, c.Right, c.Issuer, c.Audience, now.Unix(), now.Add(c.TTL).Unix()})
+	if err != nil {
+		return err
+	}
+	fmt.Println(token)
+	return nil
+}

@@ -1,0 +1,163 @@
+// Package bench measures editlock over real WebSockets, beside what the same machine does in the same run without it.
+//
+// Time: a hand-over is timed from just before the holder sends its release until the frame that grants has arrived at the
+// first waiter. Its floor is a relay over the same WebSocket library and the same JSON, which keeps no lock and before it tells the
+// next one writes one record and waits for fdatasync. Rounds of both alternate, so that a busy machine is busy for both.
+//
+// Memory: what the resident set of a server process grows by for each idle session, beside the same
+// number of bare connections of the WebSocket library.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+)
+
+// Options of a run. The zero value of a member means its default.
+type Options struct {
+	Dir     string // for the data file, on the disk that is to be measured; default: the working directory
+	Waiters []int  // lengths of the queue; default 1, 10, 100
+	Rounds  int    // hand-overs and acquires measured for each; default 300
+	Sockets int    // idle sessions for the measurement of memory; default 15000; negative: leave it out
+	Out     io.Writer
+	// Child gives the command that runs Child with these arguments in a process of its own.
+	Child func(ctx context.Context, args ...string) *exec.Cmd
+}
+
+// Run measures and prints. It takes a minute or two with the defaults.
+func Run(ctx context.Context, o Options) error {
+	if o.Dir == "" {
+		o.Dir = "."
+	}
+	if len(o.Waiters) == 0 {
+		o.Waiters = []int{1, 10, 100}
+	}
+	if o.Rounds == 0 {
+		o.Rounds = 300
+	}
+	if o.Sockets == 0 {
+		o.Sockets = 15000
+	}
+	if o.Out == nil {
+		o.Out = os.Stdout
+	}
+	if o.Rounds < 1 || slices.Min(o.Waiters) < 1 || slices.Max(o.Waiters) > 200 {
+		return errors.New("bench: rounds must be at least 1, and waiters 1 to 200, the length of a queue")
+	}
+	dir, err := os.MkdirTemp(o.Dir, "editlock-bench-")
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+
+	if err := handOvers(ctx, o, dir); err != nil {
+		return fmt.Errorf("bench: hand-over: %w", err)
+	}
+	if err := acquires(ctx, o, dir); err != nil {
+		return fmt.Errorf("bench: acquire: %w", err)
+	}
+	if o.Sockets < 0 {
+		return nil
+	}
+	if err := memory(ctx, o, dir); err != nil {
+		return fmt.Errorf("bench: memory: %w", err)
+	}
+	return nil
+}
+
+// times are what was measured, sorted.
+type times []time.Duration
+
+// at returns the value below which a share of the measurements lie.
+func (t times) at(share float64) time.Duration {
+	if len(t) == 0 {
+		return 0
+	}
+	slices.Sort(t)
+	return t[min(len(t)-1, int(share*float64(len(t))))]
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.3f", float64(d)/1e6) }
+
+func handOvers(ctx context.Context, o Options, dir string) error {
+	fmt.Fprintf(o.Out, "Hand-over, release sent to grant received, ms (%d rounds each, alternating with the floor)\n", o.Rounds)
+	fmt.Fprintf(o.Out, "%8s  %10s %10s  %10s %10s  %12s\n", "waiters", "p50", "p99", "floor p50", "floor p99", "p50 / floor")
+	for _, n := range o.Waiters {
+		lock, floor, err := handOver(ctx, dir, n, o.Rounds)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(o.Out, "%8d  %10s %10s  %10s %10s  %12.2f\n", n, ms(lock.at(.5)), ms(lock.at(.99)),
+			ms(floor.at(.5)), ms(floor.at(.99)), float64(lock.at(.5))/float64(floor.at(.5)))
+	}
+	return nil
+}
+
+// relay is a queue of connections that hand something on to one another.
+type relay interface {
+	// handOver hands on to the first in the queue, lets the one before queue up again, and returns how long it took until the
+	// first one knew.
+	handOver(ctx context.Context) (time.Duration, error)
+}
+
+func handOver(ctx context.Context, dir string, waiters, rounds int) (lock, floor times, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ends := &ending{}
+	defer ends.all()
+	a, err := newLockRelay(ctx, ends, dir, waiters)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := newFloorRelay(ctx, ends, dir, waiters)
+	if err != nil {
+		return nil, nil, err
+	}
+	const warmUp = 20
+	for i := range rounds + warmUp {
+		for _, side := range []struct {
+			relay
+			into *times
+		}{{a, &lock}, {b, &floor}} {
+			took, err := side.handOver(ctx)
+			if err != nil {
+				return nil, nil, err
+			}
+			if i >= warmUp {
+				*side.into = append(*side.into, took)
+			}
+			if err := settle(ctx); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return lock, floor, nil
+}
+
+// settle leaves the time in which what follows a hand-over, the news for those who go on waiting, is over.
+func settle(ctx context.Context) error {
+	select {
+	case <-time.After(4 * time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ending is what is to be undone, the last first.
+type ending struct{ todo []func() }
+
+func (e *ending) later(f func()) { e.todo = append(e.todo, f) }
+
+func (e *ending) all() {
+	for _, f := range slices.Backward(e.todo) {
+		f()
+	}
+	e.todo = nil
+}
