@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/editlock/editlock/store"
@@ -15,7 +16,9 @@ import (
 
 // A checkpoint writes what the WAL holds back into the data file, so that the WAL can begin again from its
 // start. SQLite would do it in the middle of a commit, which then takes 10 ms and more. Here it runs beside the
-// writer. Under a load that never pauses it cannot catch up; the writer then stops for a moment and empties the WAL.
+// writer, and does most of the work; what the writer has added meanwhile it then does itself, which is little. Only so the
+// WAL begins again from its start, and to write it in place takes half the time of making it grow. Should that not
+// do (a reader that stays, a load too high), the writer stops for a moment and empties the WAL at a limit.
 
 type checkpointer struct {
 	db      *sql.DB
@@ -23,8 +26,9 @@ type checkpointer struct {
 	wal     string
 	files   map[string]fs.FileInfo // the data file and the WAL, as they were at the start
 	wake    chan struct{}
-	one     sync.Mutex // held by whoever checkpoints
-	written int64      // bytes since the last one was asked for, by the writer's estimate; used by the writer alone
+	one     sync.Mutex  // held by whoever checkpoints
+	nearly  atomic.Bool // the WAL is in the data file but for what was written since
+	written int64       // bytes since the last one was asked for, by the writer's estimate; used by the writer alone
 }
 
 func openCheckpointer(ctx context.Context, s *Store) (*checkpointer, error) {
@@ -81,15 +85,10 @@ func (s *Store) runCheckpoints() {
 		case <-s.stop:
 			return
 		}
-		if s.failure() != nil {
-			continue
-		}
 		c.one.Lock()
-		_, _, err := runCheckpoint(c.passive)
+		err := s.checkpoint(c.passive)
 		c.one.Unlock()
-		if err != nil && judge(err) == fatal {
-			_ = s.stopForGood(err)
-		}
+		c.nearly.Store(err == nil)
 	}
 }
 
@@ -101,27 +100,34 @@ func (s *Store) afterWrite(batch []store.Group) {
 			c.written += int64(len(g[i].Data)) + 4096
 		}
 	}
-	if c.written < s.lim.passive {
-		return
-	}
-	c.written = 0
 	info, err := os.Stat(c.wal)
-	if err != nil || info.Size() < s.lim.wal || !c.one.TryLock() {
+	full := err == nil && info.Size() >= s.lim.wal && c.written >= s.lim.passive
+	switch {
+	case (full || c.nearly.Load()) && c.one.TryLock():
+		defer c.one.Unlock()
+		c.nearly.Store(false)
+		c.written = 0
+		how := s.writer.catchUp
+		if full {
+			how = s.writer.empty
+		}
+		_ = s.checkpoint(how)
+	case c.written >= s.lim.passive:
+		c.written = 0
 		c.ask()
-		return
-	}
-	defer c.one.Unlock()
-	if s.failure() != nil {
-		return
-	}
-	if _, _, err := runCheckpoint(s.writer.checkpoint); err != nil && judge(err) == fatal {
-		_ = s.stopForGood(err)
 	}
 }
 
-// runCheckpoint returns how many frames the WAL holds, and how many of them are in the data file.
-func runCheckpoint(stmt *sql.Stmt) (frames, copied int64, err error) {
-	var busy int64
-	err = stmt.QueryRow().Scan(&busy, &frames, &copied)
-	return frames, copied, err
+// checkpoint runs one, with c.one held. It fails when the disk is full, say, and is then tried again later; a failure that
+// could lose data stops the store.
+func (s *Store) checkpoint(stmt *sql.Stmt) error {
+	if err := s.failure(); err != nil {
+		return err
+	}
+	var busy, frames, copied int64
+	err := stmt.QueryRow().Scan(&busy, &frames, &copied)
+	if err != nil && judge(err) == fatal {
+		return s.stopForGood(err)
+	}
+	return err
 }

@@ -77,10 +77,13 @@ func TestLockedByAnotherProgram(t *testing.T) {
 			}
 			defer s.Close()
 			mustPut(t, s, store.Op{Key: "before"})
-			other, err := connect(path).Conn(t.Context())
+			db := connect(path)
+			defer db.Close()
+			other, err := db.Conn(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer other.Close()
 			if _, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
 				t.Fatal(err)
 			}

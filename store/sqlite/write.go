@@ -24,8 +24,8 @@ type writer struct {
 	conn *sql.Conn
 	last int64 // the last revision drawn, kept or not
 
-	begin, commit, rollback, savepoint, undo, release     *sql.Stmt
-	insert, update, remove, present, sequence, checkpoint *sql.Stmt
+	begin, commit, rollback, savepoint, undo, release         *sql.Stmt
+	insert, update, remove, present, sequence, catchUp, empty *sql.Stmt
 }
 
 func openWriter(ctx context.Context, path string, now time.Time) (_ *writer, err error) {
@@ -93,7 +93,8 @@ func (w *writer) statements() []statement {
 		{&w.remove, "DELETE FROM records WHERE key = ? AND rev = ?"},
 		{&w.present, "SELECT rev FROM records WHERE key = ?"},
 		{&w.sequence, "UPDATE sequence SET last = ?"},
-		{&w.checkpoint, "PRAGMA wal_checkpoint(TRUNCATE)"},
+		{&w.catchUp, "PRAGMA wal_checkpoint(PASSIVE)"},
+		{&w.empty, "PRAGMA wal_checkpoint(TRUNCATE)"},
 	}
 }
 
