@@ -147,6 +147,25 @@ func TestTokenIsAccepted(t *testing.T) {
 	}
 }
 
+func TestTokenSaysWhatIsWrong(t *testing.T) {
+	for _, c := range []struct {
+		env  []string
+		args []string
+		says string
+	}{
+		{nil, []string{"--sub=7"}, "access key is missing"},
+		{[]string{testKey}, nil, "--sub"},
+		{[]string{testKey}, []string{"--sub=7", "--right=article/*"}, "verb:pattern"},
+		{[]string{testKey}, []string{"--sub=7", "--right=own:article/*"}, "verbs are edit, watch"},
+		{[]string{testKey}, []string{"--sub=7", "--ttl=0s"}, "--ttl"},
+	} {
+		status, stdout, stderr := run(t, c.env, append([]string{"token"}, c.args...)...)
+		if status == 0 || stdout != "" || !strings.Contains(stderr, c.says) {
+			t.Errorf("%q: status %d, does not say %q:\n%s%s", c.args, status, c.says, stdout, stderr)
+		}
+	}
+}
+
 // A token of another issuer, or for another audience, is none.
 func TestForeignTokenIsRefused(t *testing.T) {
 	s := serve(t)

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,6 +13,9 @@ type issuing struct {
 	Issuer   string `help:"Who makes access tokens: their claim iss." default:"app" env:"EDITLOCK_ISSUER"`
 	Audience string `help:"Whom access tokens are for: their claim aud." default:"editlock" env:"EDITLOCK_AUDIENCE"`
 }
+
+// verbs of rights, as the protocol has them.
+var verbs = []string{"edit", "watch", "take_over", "administer"}
 
 type tokenCmd struct {
 	issuing
@@ -35,6 +40,11 @@ func (c *tokenCmd) Run() error {
 	}
 	if c.TTL <= 0 {
 		return errors.New("--ttl must be above 0")
+	}
+	for _, right := range c.Right {
+		if verb, pattern, _ := strings.Cut(right, ":"); pattern == "" || !slices.Contains(verbs, verb) {
+			return fmt.Errorf("--right %q is not verb:pattern, as in edit:article/*; the verbs are %s", right, strings.Join(verbs, ", "))
+		}
 	}
 	if c.Name == "" {
 		c.Name = c.Sub
