@@ -1,0 +1,48 @@
+package lease
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// settled: nobody who is there waits for what is free, or is kept from it by time that has run out.
+func settled(r Rules, s State, know func(string) Session, now time.Time) error {
+	if len(s.Holds) >= maxHolds {
+		return nil
+	}
+	for i, w := range s.Queue {
+		k := know(w.Session)
+		if bool(w.Absent) || k.Over || k.Left {
+			continue
+		}
+		blocked := slices.ContainsFunc(s.Holds, func(h Hold) bool {
+			ripe := !h.Confirmed && now.Sub(h.Seen) >= r.Confirm || h.Lapsed && now.Sub(h.LapseSeen) >= r.Reclaim
+			return conflict(h.Part, w.Part) && !ripe
+		}) || slices.ContainsFunc(s.Queue[:i], func(v Waiter) bool {
+			k := know(v.Session)
+			return conflict(v.Part, w.Part) && !bool(v.Absent) && !k.Over && !k.Left
+		})
+		if !blocked {
+			return fmt.Errorf("session %s waits for what is free", w.Session)
+		}
+		if i == 0 && len(s.Holds) == 1 && s.Holds[0].Lapsed && now.Sub(s.Holds[0].LapseSeen) >= r.Pause {
+			return fmt.Errorf("session %s waits for a holder whose pause is over", w.Session)
+		}
+	}
+	return nil
+}
+
+// same reports whether two states are, down to the moments from which they are counted.
+func same(a, b State) bool {
+	return a.Ticket == b.Ticket && a.Version == b.Version && a.Freed.Equal(b.Freed) &&
+		slices.EqualFunc(a.Holds, b.Holds, func(h, g Hold) bool {
+			return h.Part == g.Part && h.Session == g.Session && h.User == g.User && h.Name == g.Name &&
+				h.Fence == g.Fence && h.Since.Equal(g.Since) && h.Confirmed == g.Confirmed && h.Ticket == g.Ticket &&
+				h.Lapsed == g.Lapsed && h.Over.Equal(g.Over) && h.LapseRev == g.LapseRev &&
+				h.Seen.Equal(g.Seen) && h.LapseSeen.Equal(g.LapseSeen)
+		}) &&
+		slices.EqualFunc(a.Queue, b.Queue, func(w, v Waiter) bool {
+			return w.Ticket == v.Ticket && w.Session == v.Session && w.Part == v.Part && w.Since == v.Since && w.Absent == v.Absent
+		})
+}
