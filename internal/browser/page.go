@@ -169,15 +169,29 @@ const (
 )
 
 // Click clicks in the middle of the element that the expression gives, in a shadow root too, with a real mouse event.
+// An element that moves, or is covered, is waited for.
 func (p *Page) Click(expression string) {
 	p.t.Helper()
-	box, _ := json.Marshal(p.Eval(`(() => { const e = ` + expression + `; e.scrollIntoView({block: "nearest"});
-		const r = e.getBoundingClientRect(); return {x: r.x + r.width / 2, y: r.y + r.height / 2} })()`))
-	var at struct{ X, Y float64 }
-	if err := json.Unmarshal(box, &at); err != nil {
-		p.t.Fatalf("click %s: %v", expression, err)
+	look := `(() => { const e = ` + expression + `; e.scrollIntoView({block: "nearest"}); const r = e.getBoundingClientRect();
+		const x = r.x + r.width / 2, y = r.y + r.height / 2; let hit = document.elementFromPoint(x, y);
+		for (let in_; (in_ = hit?.shadowRoot?.elementFromPoint(x, y)) && in_ !== hit;) hit = in_;
+		return [x, y, e === hit || e.contains(hit) ? 1 : 0] })()`
+	var at [3]float64
+	for deadline := time.Now().Add(patience); ; pause() {
+		box, _ := json.Marshal(p.Eval(look))
+		var now [3]float64
+		if err := json.Unmarshal(box, &now); err != nil {
+			p.t.Fatalf("click %s: %v", expression, err)
+		}
+		if now == at && now[2] > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("click: %s does not come to rest: %v", expression, now)
+		}
+		at = now
 	}
-	do(p, "click "+expression, chromedp.MouseClickXY(at.X, at.Y))
+	do(p, "click "+expression, chromedp.MouseClickXY(at[0], at[1]))
 }
 
 // Screenshot writes what the tab shows, as PNG.

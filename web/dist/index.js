@@ -232,9 +232,9 @@ var Link = class {
   lastId = 0;
   watchdog = 0;
   over = false;
-  /** Whether this connection vouches for the session now. */
+  /** Whether what came over this connection still vouches for the session: a bare disconnect changes nothing. */
   sure() {
-    if (!this.belief || this.over) return false;
+    if (!this.belief) return false;
     this.belief = check(this.belief, this.clock());
     return !this.belief.lapsed;
   }
@@ -390,8 +390,8 @@ async function fetchToken(url) {
 // src/slot.ts
 var letGo = 400;
 var Slot = class _Slot {
-  constructor(key) {
-    this.key = key;
+  constructor(key2) {
+    this.key = key2;
   }
   key;
   stored = fresh();
@@ -509,6 +509,8 @@ var Connection = class {
   events;
   slot = null;
   current = null;
+  /** The link that was welcomed last, open or not: belief rests on it. */
+  believed = null;
   next = null;
   timer = 0;
   attempts = 0;
@@ -526,7 +528,7 @@ var Connection = class {
   }
   /** Whether the server vouches for the session now. */
   sure() {
-    return this.current?.sure() ?? false;
+    return this.believed?.sure() ?? false;
   }
   online() {
     return this.current !== null;
@@ -550,10 +552,11 @@ var Connection = class {
       this.current = null;
       this.events.down();
     }
-    if (drop && this.next) {
-      this.next.close();
+    if (drop) {
+      this.next?.close();
       this.next = null;
     }
+    if (this.next || this.working) return;
     const since = this.lastTry ? elapsed(this.lastTry, this.clock()) : Infinity;
     if (since < 1) this.later(1 - since);
     else void this.connect();
@@ -578,7 +581,7 @@ var Connection = class {
     this.next?.close();
     this.next = null;
     const had = this.current;
-    this.current = null;
+    this.current = this.believed = null;
     had?.close();
     this.slot?.release();
     this.slot = null;
@@ -626,16 +629,18 @@ var Connection = class {
   // What a link reports.
   fresh() {
     this.slot?.forget();
-    const nonce = this.slot?.credentials.nonce ?? "";
-    return { nonce };
+    this.believed = null;
+    return { nonce: this.slot?.credentials.nonce ?? "" };
   }
   welcomed(link, welcome) {
     if (link !== this.next) return;
     this.slot?.welcomed(welcome.resume);
     const before = this.current;
-    this.current = link;
+    this.current = this.believed = link;
     this.next = null;
     this.attempts = 0;
+    clearTimeout(this.timer);
+    this.timer = 0;
     before?.close();
     if (welcome.token_expires_in > 0) this.access.lasts(welcome.token_expires_in);
     this.events.trouble(null);
@@ -664,8 +669,10 @@ var Connection = class {
   comeBack(code, fault) {
     const how = comeback(code);
     if (fault && fault.code !== "resume_refused") this.events.trouble(fault);
+    else if (this.attempts > 1) this.events.trouble(new EditlockError("unavailable", "The lock server does not answer."));
     switch (how) {
       case "never":
+        this.believed = null;
         if (sessionOver(code)) {
           this.slot?.forget();
           break;
@@ -754,7 +761,8 @@ function reduce(s, e) {
     case "answer": {
       const asked = e.request === "watch" || e.request === "acquire" && s.fence === 0;
       const watched = asked || e.request === "acquire" ? true : e.request === "unwatch" ? false : s.watched;
-      const next = { ...s, flight: null, error: null, watched, ...asked ? { doubt: false, ask: false } : {} };
+      const error = s.error && isPassing(s.error.code) ? null : s.error;
+      const next = { ...s, flight: null, error, watched, ...asked ? { doubt: false, ask: false } : {} };
       return e.snapshot && e.snapshot.resource ? take(next, e.snapshot) : next;
     }
     case "refused":
@@ -1103,6 +1111,29 @@ var Core = class {
   }
 };
 
+// src/done.ts
+var key = (resource) => `editlock done ${resource}`;
+var good = 6e4;
+function markDone(resource) {
+  try {
+    sessionStorage.setItem(key(resource), String(Date.now()));
+  } catch {
+  }
+}
+function takeDone(resource) {
+  try {
+    const at = Number(sessionStorage.getItem(key(resource)) ?? 0);
+    sessionStorage.removeItem(key(resource));
+    return Date.now() - at < good;
+  } catch {
+    return false;
+  }
+}
+function cameByRedirect() {
+  const [entry2] = performance.getEntriesByType("navigation");
+  return entry2 instanceof PerformanceNavigationTiming && entry2.redirectCount > 0;
+}
+
 // src/lifecycle.ts
 function followLifecycle(page) {
   window.addEventListener("pagehide", () => page.leave());
@@ -1125,19 +1156,21 @@ var Prefixes = class {
     return this.watched.size;
   }
   /** Calls the listener with all that is not free below the prefix, now and at every change. */
-  watch(prefix, listener) {
+  watch(prefix, listener, failed) {
     let watched = this.watched.get(prefix);
     if (!watched) {
-      watched = { prefix, entries: /* @__PURE__ */ new Map(), revisions: /* @__PURE__ */ new Map(), listeners: /* @__PURE__ */ new Set(), known: false };
+      watched = { prefix, entries: /* @__PURE__ */ new Map(), revisions: /* @__PURE__ */ new Map(), listeners: /* @__PURE__ */ new Set(), failures: /* @__PURE__ */ new Set(), known: false };
       this.watched.set(prefix, watched);
       if (this.connection.online()) void this.ask(watched);
     }
     const own = (entries2) => listener(entries2);
     watched.listeners.add(own);
-    const { entries, known, listeners } = watched;
+    if (failed) watched.failures.add(failed);
+    const { entries, known, listeners, failures } = watched;
     if (known) queueMicrotask(() => listeners.has(own) && own(entries));
     return () => {
       listeners.delete(own);
+      if (failed) failures.delete(failed);
       if (listeners.size || this.watched.get(prefix)?.listeners !== listeners) return;
       this.watched.delete(prefix);
       this.connection.request({ type: "unwatch", prefix }).catch(() => void 0);
@@ -1145,8 +1178,6 @@ var Prefixes = class {
   }
   online() {
     for (const watched of this.watched.values()) void this.ask(watched);
-  }
-  offline() {
   }
   pushed(frame) {
     for (const watched of this.watched.values()) {
@@ -1166,7 +1197,8 @@ var Prefixes = class {
       watched.revisions = new Map(snapshots.map((frame) => [frame.resource, frame.revision]));
       watched.known = true;
       this.tell(watched, new Map(snapshots.map((frame) => [frame.resource, entry(frame)])));
-    } catch {
+    } catch (error) {
+      if (asError(error).code !== "disconnected") for (const failed of [...watched.failures]) failed(error);
     }
   }
   tell(watched, entries) {
@@ -1313,14 +1345,15 @@ var Client = class {
       window.addEventListener("load", () => this.dropUnclaimed(), { once: true });
       return;
     }
-    setTimeout(() => {
-      for (const name of [...this.unclaimed.keys()]) this.core(name).dispatch({ type: "close" });
-    }, unclaimedFor * 1e3);
+    const drop = (names) => {
+      for (const name of names) if (this.unclaimed.has(name)) this.core(name).dispatch({ type: "close" });
+    };
+    drop([...this.unclaimed.keys()].filter(takeDone));
+    setTimeout(() => drop([...this.unclaimed.keys()]), unclaimedFor * 1e3);
   }
   down() {
     this.setSure(this.connection.sure());
     for (const core of this.cores.values()) core.dispatch({ type: "offline" });
-    this.prefixes.offline();
   }
   pushed(snapshot) {
     const core = this.cores.get(snapshot.resource);
@@ -1458,6 +1491,7 @@ var en = {
   unreachable: "The lock server does not answer",
   unreachableDetail: "Trying again by itself. You can read meanwhile.",
   login: "You are not logged in any more",
+  loginDetail: "Log in again in another tab, then go on here.",
   editing: "{name} is editing this",
   since: "since {time}, {ago}",
   next: "You are next in line",
@@ -1510,6 +1544,7 @@ var de = {
   unreachable: "Der Sperr-Server antwortet nicht",
   unreachableDetail: "Es wird von selbst weiter versucht. Lesen geht solange.",
   login: "Sie sind nicht mehr angemeldet",
+  loginDetail: "Melden Sie sich in einem anderen Tab wieder an, und machen Sie dann hier weiter.",
   editing: "{name} bearbeitet dies gerade",
   since: "seit {time}, {ago}",
   next: "Sie sind als Nächstes dran",
@@ -1558,12 +1593,12 @@ var de = {
 };
 var languages = /* @__PURE__ */ new Map([["en", en], ["de", de]]);
 function translate(language, messages) {
-  const key = language.toLowerCase();
-  languages.set(key, { ...languages.get(key) ?? en, ...messages });
+  const key2 = language.toLowerCase();
+  languages.set(key2, { ...languages.get(key2) ?? en, ...messages });
 }
 function messagesFor(language) {
-  const key = language.toLowerCase();
-  return languages.get(key) ?? languages.get(key.split("-")[0] ?? "") ?? en;
+  const key2 = language.toLowerCase();
+  return languages.get(key2) ?? languages.get(key2.split("-")[0] ?? "") ?? en;
 }
 function placeText(position, language) {
   if (!language.toLowerCase().startsWith("en")) return new Intl.NumberFormat(language).format(position);
@@ -1633,12 +1668,17 @@ function watch(prefix, listener, options = {}) {
   return stop;
 }
 function query(prefix = "") {
-  return new Promise((resolve) => {
-    const stop = watch(prefix, (entries) => {
+  const client = clientFor();
+  return new Promise((resolve, reject) => {
+    const stop = client.prefixes.watch(prefix, (entries) => {
       stop();
       const all = [...entries.values()];
       resolve({ held: all.filter((entry2) => entry2.state === "held"), pending: all.filter((entry2) => entry2.waiting > 0) });
+    }, (error) => {
+      stop();
+      reject(error);
     });
+    client.use();
   });
 }
 var editlock = {
@@ -1755,14 +1795,15 @@ var Bar = class {
   }
   /** The notice as one sentence, for the live region. */
   static text(notice2, values) {
-    const texts = [notice2.title, ...notice2.details].map((key) => plain(values.messages[key], values));
+    const keys = [notice2.title, ...notice2.details].filter((key2) => key2 !== "since");
+    const texts = keys.map((key2) => plain(values.messages[key2], values));
     return [...texts, notice2.extra ?? ""].filter(Boolean).join(". ").replace(/([.…!?])\. /g, "$1 ");
   }
   fill(notice2, values) {
     this.title.replaceChildren(...nodes(values.messages[notice2.title], values));
-    const details = notice2.details.flatMap((key, index) => {
-      const part = nodes(values.messages[key], values);
-      return index ? [document.createTextNode(separator(values.messages[notice2.details[index - 1] ?? key])), ...part] : part;
+    const details = notice2.details.flatMap((key2, index) => {
+      const part = nodes(values.messages[key2], values);
+      return index ? [document.createTextNode(separator(values.messages[notice2.details[index - 1] ?? key2])), ...part] : part;
     });
     if (notice2.extra) details.push(document.createTextNode((details.length ? " " : "") + notice2.extra));
     this.detail.replaceChildren(...details);
@@ -1796,8 +1837,8 @@ var Bar = class {
 function separator(before) {
   return /[.…!?]$/.test(before) ? " " : " · ";
 }
-function value(key, { snapshot, language, now }) {
-  switch (key) {
+function value(key2, { snapshot, language, now }) {
+  switch (key2) {
     case "name":
       return snapshot.holder?.name || "?";
     case "time":
@@ -2047,7 +2088,7 @@ function onSubmit(event) {
   const element2 = ofForm(event.target);
   if (!element2 || event.submitter?.hasAttribute("data-edit-lock-free")) return;
   const permit = element2.permit();
-  if (permit === "go") return element2.saving(event.target, event.submitter);
+  if (permit === "go") return element2.saving(event.submitter);
   event.preventDefault();
   event.stopImmediatePropagation();
   if (permit === "later") element2.saveLater(event.target, event.submitter);
@@ -2057,6 +2098,7 @@ var inUrl = /* @__PURE__ */ new WeakSet();
 function onSubmitted(event) {
   if (!(event instanceof SubmitEvent) || !(event.target instanceof HTMLFormElement) || event.defaultPrevented) return;
   const form = event.target;
+  ofForm(form)?.submitted();
   const method = event.submitter?.getAttribute("formmethod") ?? form.getAttribute("method") ?? "get";
   if (method.toLowerCase() !== "get") return;
   inUrl.add(form);
@@ -2083,7 +2125,7 @@ function onOutside(event) {
   if (!(target instanceof Element)) return;
   const control = target.closest("input, textarea, select, button");
   const form = control && "form" in control ? control.form : null;
-  if (!form || !control?.hasAttribute("form")) return;
+  if (!form || !control) return;
   const element2 = ofForm(form);
   if (!element2 || element2.open || element2.contains(control) || control.hasAttribute("data-edit-lock-free")) return;
   if (event instanceof KeyboardEvent && (harmless.test(event.key) || event.ctrlKey || event.metaKey)) return;
@@ -2113,8 +2155,13 @@ var lostTexts = {
   logged_out: "login"
 };
 function notice(s, now) {
-  const kept2 = now.draft ? ["restore", "copy", "dismiss"] : [];
-  const make = (tone, icon, title, details, actions) => ({ tone, icon, title, details: now.draft && title !== "draft" ? [...details, "draft"] : details, actions: [...actions, ...now.draft ? kept2.slice(1, 2) : []] });
+  const make = (tone, icon, title, details, actions) => ({
+    tone,
+    icon,
+    title,
+    details: now.draft ? [...details, "draft"] : details,
+    actions: now.draft ? [...actions, "copy"] : actions
+  });
   const others = s.holder && !s.holder.you;
   switch (s.state) {
     case "connecting":
@@ -2127,17 +2174,19 @@ function notice(s, now) {
       if (now.start === "edit") return now.draft ? make("calm", "pencil", "free", [], ["edit"]) : null;
       return make("calm", "page", "free", ["freeDetail"], ["edit"]);
     case "waiting":
+      if (!s.online && now.trouble) return trouble(now);
       if (others && s.holder?.yours) return make("calm", "tabs", "yours", ["yoursDetail"], ["move", "stop"]);
       if (others) return make("busy", "person", "editing", ["since", line(s)], ["stop"]);
       return make("busy", "clock", line(s), ["oneMoment"], ["stop"]);
     case "refreshing":
       return make("good", "clock", "refreshing", ["refreshingDetail"], []);
     case "held":
-      if (now.draft) return { tone: "warn", icon: "pencil", title: "draft", details: ["draftDetail"], actions: kept2 };
+      if (now.draft) return { tone: "warn", icon: "pencil", title: "draft", details: ["draftDetail"], actions: ["restore", "copy", "dismiss"] };
       if (now.arrived) return make("good", "check", "turn", ["turnDetail"], []);
       if (s.waiting > 0) return make("calm", "pencil", s.waiting === 1 ? "othersOne" : "others", [], []);
       return null;
     case "unsure":
+      if (now.trouble?.code === "unauthenticated") return trouble(now);
       if (!s.editable) return make("calm", "clock", "checking", now.saving ? ["saveLater"] : [], []);
       return make("warn", "plug", "unsure", [now.saving ? "saveLater" : "unsureDetail"], []);
     case "lost": {
@@ -2162,9 +2211,8 @@ function trouble(now) {
     tone: "warn",
     icon: "plug",
     title: login ? "login" : "unreachable",
-    details: login ? [] : ["unreachableDetail"],
-    actions: ["retry"],
-    ...login && now.trouble ? { extra: now.trouble.message } : {}
+    details: [login ? "loginDetail" : "unreachableDetail"],
+    actions: ["retry"]
   };
 }
 function failure(s) {
@@ -2317,8 +2365,8 @@ var css = `
   box-sizing: border-box; border-radius: 50%; background: var(--edit-lock-present, #2fa35c); border: 2px solid var(--paper);
 }
 .icon svg { inline-size: 20px; block-size: 20px; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round; }
-.text { flex: 1; min-inline-size: 0; }
-.title, .detail { margin: 0; overflow-wrap: anywhere; text-wrap: pretty; }
+.text { flex: 1; min-inline-size: 0; text-align: match-parent; }
+.title, .detail { margin: 0; overflow-wrap: anywhere; text-wrap: pretty; unicode-bidi: plaintext; }
 .title { font-weight: 620; }
 .detail { color: var(--soft); font-size: .9em; margin-block-start: 1px; }
 .detail span { font-variant-numeric: tabular-nums; }
@@ -2381,15 +2429,34 @@ function hostOf(element2) {
   return root instanceof ShadowRoot ? root.host : null;
 }
 
+// src/shell.ts
+function build(host, bar) {
+  const shadow = host.attachShadow({ mode: "open" });
+  dress(shadow);
+  const box = document.createElement("div");
+  box.className = "root";
+  box.setAttribute("part", "root");
+  const content = document.createElement("div");
+  content.className = "content";
+  content.setAttribute("part", "content");
+  content.inert = true;
+  content.append(document.createElement("slot"));
+  const live = document.createElement("div");
+  live.className = "live";
+  live.setAttribute("role", "status");
+  live.setAttribute("aria-live", "polite");
+  box.append(bar, content, live);
+  shadow.append(box);
+  return { box, content, live };
+}
+
 // src/element.ts
 var arrivedFor = 6e3;
 var slow = { connecting: 600, checking: 500, refreshing: 250 };
 var EditLockElement = class extends HTMLElement {
   static observedAttributes = ["resource", "lang", "dir", "theme", "version"];
-  box = document.createElement("div");
-  content = document.createElement("div");
-  live = document.createElement("div");
   bar = new Bar((action) => void this.perform(action));
+  shell = build(this, this.bar.root);
   draft = new Draft(this);
   focusKeeper = new FocusKeeper(this);
   client = null;
@@ -2400,27 +2467,17 @@ var EditLockElement = class extends HTMLElement {
   arrived = false;
   /** The first keystroke has asked for the lock, and typing goes on until somebody else turns out to hold it. */
   eager = false;
+  waited = false;
   pending = null;
   done = false;
+  /** The save that led here was the last: what the session still holds is to be released. */
+  closing = false;
   said = "";
   ticking = 0;
   delayed = 0;
   leaving = 0;
   constructor() {
     super();
-    const shadow = this.attachShadow({ mode: "open" });
-    dress(shadow);
-    this.box.className = "root";
-    this.box.setAttribute("part", "root");
-    this.content.className = "content";
-    this.content.setAttribute("part", "content");
-    this.content.inert = true;
-    this.content.append(document.createElement("slot"));
-    this.live.className = "live";
-    this.live.setAttribute("role", "status");
-    this.live.setAttribute("aria-live", "polite");
-    this.box.append(this.bar.root, this.content, this.live);
-    shadow.append(this.box);
     for (const type of ["beforeinput", "input", "change"]) this.addEventListener(type, () => this.typed(), true);
   }
   /** The lock behind the element: the same object that `editlock.open` gives to scripts. Null while not in a page. */
@@ -2458,8 +2515,9 @@ var EditLockElement = class extends HTMLElement {
     const auth = this.getAttribute("auth-url");
     this.client = clientFor({ ...url ? { url } : {}, ...auth ? { auth: new URL(auth, document.baseURI).href } : {} });
     const refresh = this.getAttribute("refresh") ?? "page";
+    this.closing = takeDone(this.resource) && cameByRedirect();
     this.handle = new Lock(this.client.core(this.resource), this.client, {
-      start: this.start,
+      start: this.closing ? "manual" : this.start,
       ...refresh === "none" ? {} : { refresh: (version, grant) => this.refresh(refresh, version, grant) }
     });
     this.handle.subscribe((snapshot) => this.changed(snapshot));
@@ -2493,8 +2551,15 @@ var EditLockElement = class extends HTMLElement {
       this.pending = null;
     }
     if (now === "watching" || now === "lost") this.eager = false;
-    if (now === "lost" && before !== "lost") this.keepTyped();
+    if (now === "lost" && before !== "lost") {
+      this.keepTyped();
+      if (this.mayReclaim(snapshot)) queueMicrotask(() => this.handle?.acquire({ wait: false }));
+    }
     if (now === "held" && before !== "held") this.entered(before);
+    if (this.closing && now !== "connecting") {
+      this.closing = false;
+      void this.handle?.release();
+    }
     if (now === "lost" || now === "waiting" || now === "watching" && !this.eager) this.pending = null;
     this.render();
     if (before !== now) {
@@ -2516,7 +2581,11 @@ var EditLockElement = class extends HTMLElement {
     this.pending = null;
     if (save?.form.isConnected) setTimeout(() => save.form.requestSubmit(save.submitter), 0);
   }
-  waited = false;
+  /** Whether the turn was over by time alone and nobody wants it: then it is taken back without a question. */
+  mayReclaim({ lost, holder }) {
+    const byTime = lost?.reason === "expired" || lost?.reason === "left" || lost?.reason === null;
+    return byTime && holder === null;
+  }
   typed() {
     if (this.start !== "edit" || this.eager || !this.handle) return;
     const { state } = this.handle.snapshot;
@@ -2540,11 +2609,17 @@ var EditLockElement = class extends HTMLElement {
       const url = this.getAttribute("refresh-url") ?? location.href;
       const fresh2 = await fetchFresh(url, this.localName, this.resource, version, grant);
       this.keepTyped();
-      this.replace(fresh2.content);
+      this.focusKeeper.during(() => {
+        this.replace(fresh2.content);
+        this.putBack();
+      });
       if (fresh2.version !== null) this.setAttribute("version", fresh2.version);
     }
-    if (!this.kept.length) return;
-    this.kept = Draft.restore(this, this.kept, false);
+    this.putBack();
+  }
+  /** Where others changed nothing, the text goes back by itself; the rest is offered. */
+  putBack() {
+    if (this.kept.length) this.kept = Draft.restore(this, this.kept, false);
   }
   replace(fresh2) {
     const source = this.source;
@@ -2553,13 +2628,13 @@ var EditLockElement = class extends HTMLElement {
       takeHidden(this, fresh2);
       return;
     }
-    this.focusKeeper.during(() => this.replaceChildren(...document.importNode(fresh2, true).childNodes));
+    this.replaceChildren(...document.importNode(fresh2, true).childNodes);
     this.draft.forget();
     this.dispatchEvent(new CustomEvent("edit-lock-refreshed", { bubbles: true, composed: true }));
   }
   // Saves. See guard.ts for when these are called.
   get open() {
-    return !this.content.inert;
+    return !this.shell.content.inert;
   }
   permit() {
     if (!this.handle) return "go";
@@ -2579,11 +2654,14 @@ var EditLockElement = class extends HTMLElement {
     if (lock?.snapshot.state === "held") void lock.headers().then(() => this.entered("held"), () => void 0);
   }
   refuseSave() {
-    this.say(this.messages.refused);
+    this.say(this.permit() === "later" ? this.messages.unsureDetail : this.messages.refused);
     this.bar.nudge();
   }
-  saving(_form, submitter) {
+  saving(submitter) {
     this.done = submitter?.hasAttribute("data-edit-lock-done") ?? false;
+  }
+  submitted() {
+    if (this.done) markDone(this.resource);
   }
   /**
    * To be called after a save that did not leave the page. What is there counts as saved; after a button with
@@ -2642,15 +2720,16 @@ var EditLockElement = class extends HTMLElement {
   render() {
     const lock = this.handle;
     if (!lock) {
-      this.content.inert = false;
+      this.shell.content.inert = false;
       return this.bar.show(null, { snapshot: idle, language: "en", messages: messagesFor("en"), now: 0 });
     }
     const snapshot = this.shown ??= lock.snapshot;
     if (snapshot.state === "waiting") this.waited = true;
     this.setOpen(snapshot.editable || this.freeToType(snapshot));
     const dirty = this.draft.typed().length > 0;
-    this.content.toggleAttribute("data-keep", snapshot.state === "lost" || snapshot.state === "unsure" || snapshot.state === "connecting");
-    this.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
+    const connecting = snapshot.state === "connecting" && !this.client?.trouble;
+    this.shell.content.toggleAttribute("data-keep", connecting || snapshot.state === "lost" || snapshot.state === "unsure");
+    this.shell.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
     this.dataset["state"] = snapshot.state;
     const text2 = notice(snapshot, {
       start: this.start,
@@ -2671,7 +2750,7 @@ var EditLockElement = class extends HTMLElement {
     const values = this.values;
     this.bar.show(text2, values);
     if (text2) this.say(Bar.text(text2, values));
-    else this.said = this.live.textContent = "";
+    else this.said = this.shell.live.textContent = "";
   }
   /** With start="edit" typing is free until somebody is known to hold. */
   freeToType(snapshot) {
@@ -2680,15 +2759,15 @@ var EditLockElement = class extends HTMLElement {
     return snapshot.state === "connecting" || snapshot.state === "refreshing" && this.eager;
   }
   setOpen(open2) {
-    if (this.content.inert !== open2) return;
+    if (this.shell.content.inert !== open2) return;
     if (!open2) this.focusKeeper.note();
-    this.content.inert = !open2;
+    this.shell.content.inert = !open2;
     if (open2) this.focusKeeper.giveBack();
   }
   /** Says a thing to screen readers, once. */
   say(text2) {
     if (text2 === this.said) return;
-    this.said = this.live.textContent = text2;
+    this.said = this.shell.live.textContent = text2;
   }
 };
 var idle = Object.freeze({

@@ -73,12 +73,17 @@ function watch(prefix: string, listener: EntriesListener, options: { signal?: Ab
 
 /** What is held, and by whom, and what is waited for, below `prefix`: like `navigator.locks.query`. */
 function query(prefix = ""): Promise<{ held: Entry[]; pending: Entry[] }> {
-  return new Promise((resolve) => {
-    const stop = watch(prefix, (entries) => {
+  const client = clientFor();
+  return new Promise((resolve, reject) => {
+    const stop = client.prefixes.watch(prefix, (entries) => {
       stop();
       const all = [...entries.values()];
       resolve({ held: all.filter((entry) => entry.state === "held"), pending: all.filter((entry) => entry.waiting > 0) });
+    }, (error) => {
+      stop();
+      reject(error);
     });
+    client.use();
   });
 }
 

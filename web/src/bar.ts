@@ -77,7 +77,9 @@ export class Bar {
 
   /** The notice as one sentence, for the live region. */
   static text(notice: Notice, values: Values): string {
-    const texts = [notice.title, ...notice.details].map((key) => plain(values.messages[key], values));
+    // Times go on changing, and would be read out again and again.
+    const keys = [notice.title, ...notice.details].filter((key) => key !== "since");
+    const texts = keys.map((key) => plain(values.messages[key], values));
     return [...texts, notice.extra ?? ""].filter(Boolean).join(". ").replace(/([.…!?])\. /g, "$1 ");
   }
 

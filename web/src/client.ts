@@ -3,6 +3,7 @@ import { Access, type Auth } from "./access.js";
 import { elapsed, jumped, systemClock, type Clock, type Instant } from "./clock.js";
 import { Connection } from "./connection.js";
 import { Core } from "./core.js";
+import { takeDone } from "./done.js";
 import { followLifecycle } from "./lifecycle.js";
 import type { EditlockError } from "./link.js";
 import type { PingFrame, SnapshotFrame, WelcomeFrame } from "./protocol.js";
@@ -143,15 +144,16 @@ export class Client {
       window.addEventListener("load", () => this.dropUnclaimed(), { once: true });
       return;
     }
-    setTimeout(() => {
-      for (const name of [...this.unclaimed.keys()]) this.core(name).dispatch({ type: "close" });
-    }, unclaimedFor * 1000);
+    const drop = (names: string[]): void => {
+      for (const name of names) if (this.unclaimed.has(name)) this.core(name).dispatch({ type: "close" });
+    };
+    drop([...this.unclaimed.keys()].filter(takeDone));
+    setTimeout(() => drop([...this.unclaimed.keys()]), unclaimedFor * 1000);
   }
 
   private down(): void {
     this.setSure(this.connection.sure());
     for (const core of this.cores.values()) core.dispatch({ type: "offline" });
-    this.prefixes.offline();
   }
 
   private pushed(snapshot: SnapshotFrame): void {

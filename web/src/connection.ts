@@ -23,6 +23,8 @@ export interface ConnectionEvents {
 export class Connection implements LinkEvents {
   private slot: Slot | null = null;
   private current: Link | null = null;
+  /** The link that was welcomed last, open or not: belief rests on it. */
+  private believed: Link | null = null;
   private next: Link | null = null;
   private timer = 0;
   private attempts = 0;
@@ -48,7 +50,7 @@ export class Connection implements LinkEvents {
 
   /** Whether the server vouches for the session now. */
   sure(): boolean {
-    return this.current?.sure() ?? false;
+    return this.believed?.sure() ?? false;
   }
 
   online(): boolean {
@@ -77,10 +79,11 @@ export class Connection implements LinkEvents {
       this.current = null;
       this.events.down();
     }
-    if (drop && this.next) {
-      this.next.close();
+    if (drop) {
+      this.next?.close();
       this.next = null;
     }
+    if (this.next || this.working) return;
     const since = this.lastTry ? elapsed(this.lastTry, this.clock()) : Infinity;
     if (since < 1) this.later(1 - since);
     else void this.connect();
@@ -103,7 +106,7 @@ export class Connection implements LinkEvents {
     this.next?.close();
     this.next = null;
     const had = this.current;
-    this.current = null;
+    this.current = this.believed = null;
     had?.close();
     this.slot?.release();
     this.slot = null;
@@ -157,17 +160,19 @@ export class Connection implements LinkEvents {
 
   fresh(): { nonce: string } {
     this.slot?.forget();
-    const nonce = this.slot?.credentials.nonce ?? "";
-    return { nonce };
+    this.believed = null;
+    return { nonce: this.slot?.credentials.nonce ?? "" };
   }
 
   welcomed(link: Link, welcome: WelcomeFrame): void {
     if (link !== this.next) return;
     this.slot?.welcomed(welcome.resume);
     const before = this.current;
-    this.current = link;
+    this.current = this.believed = link;
     this.next = null;
     this.attempts = 0;
+    clearTimeout(this.timer);
+    this.timer = 0;
     before?.close();
     if (welcome.token_expires_in > 0) this.access.lasts(welcome.token_expires_in);
     this.events.trouble(null);
@@ -202,8 +207,10 @@ export class Connection implements LinkEvents {
   private comeBack(code: number, fault: EditlockError | null): void {
     const how = comeback(code);
     if (fault && fault.code !== "resume_refused") this.events.trouble(fault);
+    else if (this.attempts > 1) this.events.trouble(new EditlockError("unavailable", "The lock server does not answer."));
     switch (how) {
       case "never":
+        this.believed = null;
         if (sessionOver(code)) {
           this.slot?.forget();
           break;

@@ -4,6 +4,7 @@ import { callBack } from "./attention.js";
 import { Bar, type Values } from "./bar.js";
 import type { Client } from "./client.js";
 import type { Grant } from "./core.js";
+import { cameByRedirect, markDone, takeDone } from "./done.js";
 import { Draft, type Typed } from "./draft.js";
 import { FocusKeeper } from "./focus.js";
 import { protect, unprotect, type Guarded } from "./guard.js";
@@ -11,8 +12,9 @@ import { Lock } from "./handle.js";
 import { messagesFor } from "./messages.js";
 import { notice, type Action, type Notice } from "./notice.js";
 import { fetchFresh, sameContent, takeHidden } from "./page.js";
+import { build } from "./shell.js";
 import type { LockSnapshot } from "./snapshot.js";
-import { dress, onDark } from "./styles.js";
+import { onDark } from "./styles.js";
 
 /** `edit-lock-refresh`: load the content, at least as new as `version`, and hand the promise to `waitUntil`. */
 export interface RefreshDetail extends Grant {
@@ -30,10 +32,8 @@ const slow: Partial<Record<keyof ReturnType<typeof messagesFor>, number>> = { co
 export class EditLockElement extends HTMLElement implements Guarded {
   static readonly observedAttributes = ["resource", "lang", "dir", "theme", "version"];
 
-  private readonly box = document.createElement("div");
-  private readonly content = document.createElement("div");
-  private readonly live = document.createElement("div");
   private readonly bar = new Bar((action) => void this.perform(action));
+  private readonly shell = build(this, this.bar.root);
   private readonly draft = new Draft(this);
   private readonly focusKeeper = new FocusKeeper(this);
   private client: Client | null = null;
@@ -44,8 +44,11 @@ export class EditLockElement extends HTMLElement implements Guarded {
   private arrived = false;
   /** The first keystroke has asked for the lock, and typing goes on until somebody else turns out to hold it. */
   private eager = false;
+  private waited = false;
   private pending: { form: HTMLFormElement; submitter: HTMLElement | null } | null = null;
   private done = false;
+  /** The save that led here was the last: what the session still holds is to be released. */
+  private closing = false;
   private said = "";
   private ticking = 0;
   private delayed = 0;
@@ -53,19 +56,6 @@ export class EditLockElement extends HTMLElement implements Guarded {
 
   constructor() {
     super();
-    const shadow = this.attachShadow({ mode: "open" });
-    dress(shadow);
-    this.box.className = "root";
-    this.box.setAttribute("part", "root");
-    this.content.className = "content";
-    this.content.setAttribute("part", "content");
-    this.content.inert = true;
-    this.content.append(document.createElement("slot"));
-    this.live.className = "live";
-    this.live.setAttribute("role", "status");
-    this.live.setAttribute("aria-live", "polite");
-    this.box.append(this.bar.root, this.content, this.live);
-    shadow.append(this.box);
     // The first keystroke: asked for while it happens, so that nothing has to be held back.
     for (const type of ["beforeinput", "input", "change"]) this.addEventListener(type, () => this.typed(), true);
   }
@@ -112,8 +102,9 @@ export class EditLockElement extends HTMLElement implements Guarded {
     const auth = this.getAttribute("auth-url");
     this.client = clientFor({ ...(url ? { url } : {}), ...(auth ? { auth: new URL(auth, document.baseURI).href } : {}) });
     const refresh = this.getAttribute("refresh") ?? "page";
+    this.closing = takeDone(this.resource) && cameByRedirect();
     this.handle = new Lock(this.client.core(this.resource), this.client, {
-      start: this.start,
+      start: this.closing ? "manual" : this.start,
       ...(refresh === "none" ? {} : { refresh: (version, grant) => this.refresh(refresh, version, grant) }),
     });
     this.handle.subscribe((snapshot) => this.changed(snapshot));
@@ -152,8 +143,15 @@ export class EditLockElement extends HTMLElement implements Guarded {
       this.pending = null;
     }
     if (now === "watching" || now === "lost") this.eager = false;
-    if (now === "lost" && before !== "lost") this.keepTyped();
+    if (now === "lost" && before !== "lost") {
+      this.keepTyped();
+      if (this.mayReclaim(snapshot)) queueMicrotask(() => this.handle?.acquire({ wait: false }));
+    }
     if (now === "held" && before !== "held") this.entered(before);
+    if (this.closing && now !== "connecting") {
+      this.closing = false;
+      void this.handle?.release();
+    }
     if (now === "lost" || now === "waiting" || (now === "watching" && !this.eager)) this.pending = null;
     this.render();
     if (before !== now) {
@@ -177,7 +175,11 @@ export class EditLockElement extends HTMLElement implements Guarded {
     if (save?.form.isConnected) setTimeout(() => save.form.requestSubmit(save.submitter), 0);
   }
 
-  private waited = false;
+  /** Whether the turn was over by time alone and nobody wants it: then it is taken back without a question. */
+  private mayReclaim({ lost, holder }: LockSnapshot): boolean {
+    const byTime = lost?.reason === "expired" || lost?.reason === "left" || lost?.reason === null;
+    return byTime && holder === null;
+  }
 
   private typed(): void {
     if (this.start !== "edit" || this.eager || !this.handle) return;
@@ -205,12 +207,18 @@ export class EditLockElement extends HTMLElement implements Guarded {
       const url = this.getAttribute("refresh-url") ?? location.href;
       const fresh = await fetchFresh(url, this.localName, this.resource, version, grant);
       this.keepTyped();
-      this.replace(fresh.content);
+      this.focusKeeper.during(() => {
+        this.replace(fresh.content);
+        this.putBack();
+      });
       if (fresh.version !== null) this.setAttribute("version", fresh.version);
     }
-    if (!this.kept.length) return;
-    // Where others changed nothing, the text goes back by itself; the rest is offered.
-    this.kept = Draft.restore(this, this.kept, false);
+    this.putBack();
+  }
+
+  /** Where others changed nothing, the text goes back by itself; the rest is offered. */
+  private putBack(): void {
+    if (this.kept.length) this.kept = Draft.restore(this, this.kept, false);
   }
 
   private replace(fresh: Element): void {
@@ -220,7 +228,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
       takeHidden(this, fresh);
       return;
     }
-    this.focusKeeper.during(() => this.replaceChildren(...document.importNode(fresh, true).childNodes));
+    this.replaceChildren(...document.importNode(fresh, true).childNodes);
     this.draft.forget();
     this.dispatchEvent(new CustomEvent("edit-lock-refreshed", { bubbles: true, composed: true }));
   }
@@ -228,7 +236,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
   // Saves. See guard.ts for when these are called.
 
   get open(): boolean {
-    return !this.content.inert;
+    return !this.shell.content.inert;
   }
 
   permit(): "go" | "later" | "refuse" {
@@ -253,12 +261,16 @@ export class EditLockElement extends HTMLElement implements Guarded {
   }
 
   refuseSave(): void {
-    this.say(this.messages.refused);
+    this.say(this.permit() === "later" ? this.messages.unsureDetail : this.messages.refused);
     this.bar.nudge();
   }
 
-  saving(_form: HTMLFormElement, submitter: HTMLElement | null): void {
+  saving(submitter: HTMLElement | null): void {
     this.done = submitter?.hasAttribute("data-edit-lock-done") ?? false;
+  }
+
+  submitted(): void {
+    if (this.done) markDone(this.resource);
   }
 
   /**
@@ -325,15 +337,16 @@ export class EditLockElement extends HTMLElement implements Guarded {
   private render(): void {
     const lock = this.handle;
     if (!lock) {
-      this.content.inert = false;
+      this.shell.content.inert = false;
       return this.bar.show(null, { snapshot: idle, language: "en", messages: messagesFor("en"), now: 0 });
     }
     const snapshot = (this.shown ??= lock.snapshot);
     if (snapshot.state === "waiting") this.waited = true;
     this.setOpen(snapshot.editable || this.freeToType(snapshot));
     const dirty = this.draft.typed().length > 0;
-    this.content.toggleAttribute("data-keep", snapshot.state === "lost" || snapshot.state === "unsure" || snapshot.state === "connecting");
-    this.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
+    const connecting = snapshot.state === "connecting" && !this.client?.trouble;
+    this.shell.content.toggleAttribute("data-keep", connecting || snapshot.state === "lost" || snapshot.state === "unsure");
+    this.shell.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
     this.dataset["state"] = snapshot.state;
     const text = notice(snapshot, {
       start: this.start, trouble: this.client?.trouble ?? null, dirty, arrived: this.arrived,
@@ -352,7 +365,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
     const values = this.values;
     this.bar.show(text, values);
     if (text) this.say(Bar.text(text, values));
-    else this.said = this.live.textContent = "";
+    else this.said = this.shell.live.textContent = "";
   }
 
   /** With start="edit" typing is free until somebody is known to hold. */
@@ -363,16 +376,16 @@ export class EditLockElement extends HTMLElement implements Guarded {
   }
 
   private setOpen(open: boolean): void {
-    if (this.content.inert !== open) return;
+    if (this.shell.content.inert !== open) return;
     if (!open) this.focusKeeper.note();
-    this.content.inert = !open;
+    this.shell.content.inert = !open;
     if (open) this.focusKeeper.giveBack();
   }
 
   /** Says a thing to screen readers, once. */
   private say(text: string): void {
     if (text === this.said) return;
-    this.said = this.live.textContent = text;
+    this.said = this.shell.live.textContent = text;
   }
 }
 

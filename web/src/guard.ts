@@ -10,7 +10,9 @@ export interface Guarded extends HTMLElement {
   saveLater(form: HTMLFormElement, submitter: HTMLElement | null): void;
   refuseSave(): void;
   /** A save is on its way. */
-  saving(form: HTMLFormElement, submitter: HTMLElement | null): void;
+  saving(submitter: HTMLElement | null): void;
+  /** It leaves the page by itself: no script of the page has taken it over. */
+  submitted(): void;
   /** A save of this form came to an end that the page told of. */
   saved(options?: { version?: string }): void;
   token(): string | null;
@@ -55,7 +57,7 @@ function onSubmit(event: Event): void {
   const element = ofForm(event.target);
   if (!element || event.submitter?.hasAttribute("data-edit-lock-free")) return;
   const permit = element.permit();
-  if (permit === "go") return element.saving(event.target, event.submitter);
+  if (permit === "go") return element.saving(event.submitter);
   event.preventDefault();
   event.stopImmediatePropagation();
   if (permit === "later") element.saveLater(event.target, event.submitter);
@@ -68,6 +70,7 @@ const inUrl = new WeakSet<HTMLFormElement>();
 function onSubmitted(event: Event): void {
   if (!(event instanceof SubmitEvent) || !(event.target instanceof HTMLFormElement) || event.defaultPrevented) return;
   const form = event.target;
+  ofForm(form)?.submitted();
   const method = event.submitter?.getAttribute("formmethod") ?? form.getAttribute("method") ?? "get";
   if (method.toLowerCase() !== "get") return;
   inUrl.add(form);
@@ -99,7 +102,7 @@ function onOutside(event: Event): void {
   if (!(target instanceof Element)) return;
   const control = target.closest("input, textarea, select, button");
   const form = control && "form" in control ? (control as HTMLInputElement).form : null;
-  if (!form || !control?.hasAttribute("form")) return;
+  if (!form || !control) return;
   const element = ofForm(form);
   if (!element || element.open || element.contains(control) || control.hasAttribute("data-edit-lock-free")) return;
   if (event instanceof KeyboardEvent && (harmless.test(event.key) || event.ctrlKey || event.metaKey)) return;

@@ -67,9 +67,9 @@ export class Link {
     this.arm(patience);
   }
 
-  /** Whether this connection vouches for the session now. */
+  /** Whether what came over this connection still vouches for the session: a bare disconnect changes nothing. */
   sure(): boolean {
-    if (!this.belief || this.over) return false;
+    if (!this.belief) return false;
     this.belief = check(this.belief, this.clock());
     return !this.belief.lapsed;
   }

@@ -104,7 +104,9 @@ export function reduce(s: LockState, e: LockEvent): LockState {
     case "answer": {
       const asked = e.request === "watch" || (e.request === "acquire" && s.fence === 0);
       const watched = asked || e.request === "acquire" ? true : e.request === "unwatch" ? false : s.watched;
-      const next = { ...s, flight: null, error: null, watched, ...(asked ? { doubt: false, ask: false } : {}) };
+      // What went wrong for good stays said until the page asks again.
+      const error = s.error && isPassing(s.error.code) ? null : s.error;
+      const next = { ...s, flight: null, error, watched, ...(asked ? { doubt: false, ask: false } : {}) };
       return e.snapshot && e.snapshot.resource ? take(next, e.snapshot) : next;
     }
     case "refused":

@@ -7,6 +7,7 @@ export interface Messages {
   readonly unreachable: string;
   readonly unreachableDetail: string;
   readonly login: string;
+  readonly loginDetail: string;
   readonly editing: string;
   readonly since: string;
   readonly next: string;
@@ -60,6 +61,7 @@ const en: Messages = {
   unreachable: "The lock server does not answer",
   unreachableDetail: "Trying again by itself. You can read meanwhile.",
   login: "You are not logged in any more",
+  loginDetail: "Log in again in another tab, then go on here.",
   editing: "{name} is editing this",
   since: "since {time}, {ago}",
   next: "You are next in line",
@@ -113,6 +115,7 @@ const de: Messages = {
   unreachable: "Der Sperr-Server antwortet nicht",
   unreachableDetail: "Es wird von selbst weiter versucht. Lesen geht solange.",
   login: "Sie sind nicht mehr angemeldet",
+  loginDetail: "Melden Sie sich in einem anderen Tab wieder an, und machen Sie dann hier weiter.",
   editing: "{name} bearbeitet dies gerade",
   since: "seit {time}, {ago}",
   next: "Sie sind als Nächstes dran",

@@ -40,9 +40,12 @@ const lostTexts: Readonly<Partial<Record<Reason, Text>>> = {
 
 /** The notice for a situation; null when nothing needs to be said. */
 export function notice(s: LockSnapshot, now: Situation): Notice | null {
-  const kept: Action[] = now.draft ? ["restore", "copy", "dismiss"] : [];
   const make = (tone: Tone, icon: Icon, title: Text, details: Text[], actions: Action[]): Notice =>
-    ({ tone, icon, title, details: now.draft && title !== "draft" ? [...details, "draft"] : details, actions: [...actions, ...(now.draft ? kept.slice(1, 2) : [])] });
+    ({
+      tone, icon, title,
+      details: now.draft ? [...details, "draft"] : details,
+      actions: now.draft ? [...actions, "copy"] : actions,
+    });
   const others = s.holder && !s.holder.you;
   switch (s.state) {
     case "connecting":
@@ -55,17 +58,19 @@ export function notice(s: LockSnapshot, now: Situation): Notice | null {
       if (now.start === "edit") return now.draft ? make("calm", "pencil", "free", [], ["edit"]) : null;
       return make("calm", "page", "free", ["freeDetail"], ["edit"]);
     case "waiting":
+      if (!s.online && now.trouble) return trouble(now);
       if (others && s.holder?.yours) return make("calm", "tabs", "yours", ["yoursDetail"], ["move", "stop"]);
       if (others) return make("busy", "person", "editing", ["since", line(s)], ["stop"]);
       return make("busy", "clock", line(s), ["oneMoment"], ["stop"]);
     case "refreshing":
       return make("good", "clock", "refreshing", ["refreshingDetail"], []);
     case "held":
-      if (now.draft) return { tone: "warn", icon: "pencil", title: "draft", details: ["draftDetail"], actions: kept };
+      if (now.draft) return { tone: "warn", icon: "pencil", title: "draft", details: ["draftDetail"], actions: ["restore", "copy", "dismiss"] };
       if (now.arrived) return make("good", "check", "turn", ["turnDetail"], []);
       if (s.waiting > 0) return make("calm", "pencil", s.waiting === 1 ? "othersOne" : "others", [], []);
       return null;
     case "unsure":
+      if (now.trouble?.code === "unauthenticated") return trouble(now);
       if (!s.editable) return make("calm", "clock", "checking", now.saving ? ["saveLater"] : [], []);
       return make("warn", "plug", "unsure", [now.saving ? "saveLater" : "unsureDetail"], []);
     case "lost": {
@@ -89,8 +94,8 @@ function line(s: LockSnapshot): Text {
 function trouble(now: Situation): Notice {
   const login = now.trouble?.code === "unauthenticated";
   return {
-    tone: "warn", icon: "plug", title: login ? "login" : "unreachable", details: login ? [] : ["unreachableDetail"],
-    actions: ["retry"], ...(login && now.trouble ? { extra: now.trouble.message } : {}),
+    tone: "warn", icon: "plug", title: login ? "login" : "unreachable",
+    details: [login ? "loginDetail" : "unreachableDetail"], actions: ["retry"],
   };
 }
 

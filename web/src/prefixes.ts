@@ -1,5 +1,5 @@
 // Watching many resources at once, for lists with live badges.
-import type { Connection } from "./connection.js";
+import { asError, type Connection } from "./connection.js";
 import type { SnapshotFrame } from "./protocol.js";
 import type { Holder } from "./snapshot.js";
 
@@ -19,6 +19,7 @@ interface Watched {
   entries: Map<string, Entry>;
   revisions: Map<string, number>;
   readonly listeners: Set<EntriesListener>;
+  readonly failures: Set<(error: unknown) => void>;
   known: boolean;
 }
 
@@ -32,19 +33,21 @@ export class Prefixes {
   }
 
   /** Calls the listener with all that is not free below the prefix, now and at every change. */
-  watch(prefix: string, listener: EntriesListener): () => void {
+  watch(prefix: string, listener: EntriesListener, failed?: (error: unknown) => void): () => void {
     let watched = this.watched.get(prefix);
     if (!watched) {
-      watched = { prefix, entries: new Map(), revisions: new Map(), listeners: new Set(), known: false };
+      watched = { prefix, entries: new Map(), revisions: new Map(), listeners: new Set(), failures: new Set(), known: false };
       this.watched.set(prefix, watched);
       if (this.connection.online()) void this.ask(watched);
     }
     const own: EntriesListener = (entries) => listener(entries);
     watched.listeners.add(own);
-    const { entries, known, listeners } = watched;
+    if (failed) watched.failures.add(failed);
+    const { entries, known, listeners, failures } = watched;
     if (known) queueMicrotask(() => listeners.has(own) && own(entries));
     return () => {
       listeners.delete(own);
+      if (failed) failures.delete(failed);
       if (listeners.size || this.watched.get(prefix)?.listeners !== listeners) return;
       this.watched.delete(prefix);
       this.connection.request({ type: "unwatch", prefix }).catch(() => undefined);
@@ -53,10 +56,6 @@ export class Prefixes {
 
   online(): void {
     for (const watched of this.watched.values()) void this.ask(watched);
-  }
-
-  offline(): void {
-    // What was seen last stays on show until the server says otherwise.
   }
 
   pushed(frame: SnapshotFrame): void {
@@ -78,8 +77,9 @@ export class Prefixes {
       watched.revisions = new Map(snapshots.map((frame) => [frame.resource, frame.revision]));
       watched.known = true;
       this.tell(watched, new Map(snapshots.map((frame) => [frame.resource, entry(frame)])));
-    } catch {
+    } catch (error) {
       // Asked again on the next connection; a refusal will not change before that.
+      if (asError(error).code !== "disconnected") for (const failed of [...watched.failures]) failed(error);
     }
   }
 

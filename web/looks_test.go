@@ -1,0 +1,127 @@
+package web_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/editlock/editlock/internal/browser"
+)
+
+// still is true when nothing moves any more.
+const still = `document.querySelector("edit-lock").shadowRoot.getAnimations().length === 0`
+
+// TestLooks puts the element into every state, in every surrounding, and looks whether it fits. With EDITLOCK_SHOTS
+// set to a directory, it leaves a picture of each there.
+func TestLooks(t *testing.T) {
+	dark := `<style>body{background:#12151b;color:#e6e9ef}input,textarea{background:#1b2029;color:inherit;border-color:#39404d!important}</style>`
+	looks := []struct {
+		name string
+		look browser.Look
+		html string
+		attr string
+	}{
+		{"light", browser.Look{Width: 900, Height: 620, Scale: 1}, "", ""},
+		{"dark", browser.Look{Width: 900, Height: 620, Scale: 1, Dark: true}, dark, ""},
+		{"german", browser.Look{Width: 900, Height: 620, Scale: 1}, "", `lang="de"`},
+		{"rtl", browser.Look{Width: 900, Height: 620, Scale: 1}, `<style>html{direction:rtl}</style>`, ""},
+		{"phone", browser.Look{Width: 360, Height: 680, Scale: 2}, "", ""},
+		{"narrow", browser.Look{Width: 280, Height: 680, Scale: 2}, "", `lang="de"`},
+	}
+	states := []struct {
+		name, attr string
+		set        func(*peer, *browser.Page)
+	}{
+		{"waiting", "", func(p *peer, tab *browser.Page) { tab.Wait(is("waiting")) }},
+		{"second", "", func(p *peer, tab *browser.Page) {
+			tab.Wait(is("waiting"))
+			p.do(func() { th := p.thing("article/42"); th.queue = append([]string{"@Eve"}, th.queue...); p.tell(th) })
+			tab.Wait(`document.querySelector("edit-lock").lock.snapshot.position === 2`)
+		}},
+		{"reading", `start="manual"`, func(p *peer, tab *browser.Page) { tab.Wait(is("watching")) }},
+		{"turn", "", func(p *peer, tab *browser.Page) {
+			tab.Wait(is("waiting"))
+			p.free("article/42", "released", "")
+			tab.Wait(is("held"))
+		}},
+		{"unsure", "", func(p *peer, tab *browser.Page) {
+			tab.Wait(is("waiting"))
+			p.do(func() { p.ttl, p.margin = 4, 2; p.heartbeat = 1 })
+			p.cut(1012)
+			p.wait("back", func() bool { return len(p.links) == 1 })
+			p.free("article/42", "released", "")
+			tab.Wait(is("held"))
+			p.do(func() { p.mute, p.down = true, true })
+			tab.Wait(is("unsure"))
+			p.cut(0)
+		}},
+		{"lost", "", func(p *peer, tab *browser.Page) {
+			tab.Wait(is("waiting"))
+			p.free("article/42", "released", "")
+			tab.Wait(is("held"))
+			tab.Eval(`document.querySelector("textarea").focus()`)
+			tab.Type(" And it went on.")
+			p.take("article/42", "taken_over", "Ana")
+			tab.Wait(is("lost"))
+		}},
+		{"failed", "", func(p *peer, tab *browser.Page) {
+			tab.Wait(is("waiting"))
+			p.serve("/article", nil)
+			tab.Eval(`void (document.querySelector("edit-lock").setAttribute("refresh-url", "/gone"))`)
+			p.free("article/42", "released", "")
+			tab.Wait(is("watching"))
+		}},
+		{"unreachable", "", func(p *peer, tab *browser.Page) {
+			p.do(func() {
+				p.refuse["hello"] = message{"code": "unauthenticated", "message": "The access token has expired."}
+			})
+			tab.Reload()
+			tab.Wait(`document.querySelector("edit-lock").shadowRoot.querySelector("[data-action=retry]")`)
+		}},
+	}
+	for _, look := range looks {
+		for _, state := range states {
+			if look.name != "light" && (state.name == "failed" || state.name == "second" || state.name == "unreachable") {
+				continue
+			}
+			t.Run(look.name+"/"+state.name, func(t *testing.T) {
+				p := newPeer(t)
+				p.give("article/42", "Ana Lindqvist")
+				url := p.page("/article", look.html+article(look.attr+" "+state.attr, form))
+				tab := chrome.Page(t)
+				tab.Look(look.look)
+				tab.Open(url)
+				state.set(p, tab)
+				tab.Wait(`document.querySelector("edit-lock").shadowRoot.querySelector(".drawer[data-open]")`)
+				tab.Wait(still)
+				tab.Wait(`document.documentElement.scrollWidth <= innerWidth`)
+				if dir := os.Getenv("EDITLOCK_SHOTS"); dir != "" {
+					tab.Screenshot(filepath.Join(dir, look.name+"-"+state.name+".png"))
+				}
+			})
+		}
+	}
+}
+
+func TestOwnOtherTab(t *testing.T) {
+	p := newPeer(t)
+	url := p.page("/article", article("", form))
+	first := chrome.Page(t)
+	first.Open(url)
+	first.Wait(is("held"))
+	second := first.Tab()
+	second.Look(browser.Look{Width: 900, Height: 620, Scale: 1})
+	second.Open(url)
+	second.Wait(is("waiting"))
+	second.Wait(`document.querySelector("edit-lock").shadowRoot.querySelector("[data-action=move]")`)
+	if dir := os.Getenv("EDITLOCK_SHOTS"); dir != "" {
+		second.Wait(still)
+		second.Screenshot(filepath.Join(dir, "light-own.png"))
+	}
+	second.Click(`document.querySelector("edit-lock").shadowRoot.querySelector("[data-action=move]")`)
+	second.Wait(is("held"))
+	first.Wait(is("lost"))
+	if text := bar(first); text == "" {
+		t.Error("the first tab is told nothing")
+	}
+}
