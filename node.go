@@ -116,7 +116,7 @@ func (m *Manager) lives(others map[string]other) map[string]int64 {
 func (m *Manager) live() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
-	renewed := time.Now()
+	renewed, failing := time.Now(), false
 	for {
 		select {
 		case <-m.ctx.Done():
@@ -125,9 +125,16 @@ func (m *Manager) live() {
 		}
 		if time.Since(renewed) >= renewEvery {
 			renewed = time.Now()
-			if err := m.renew(); err != nil && m.ctx.Err() == nil {
-				m.log.Error("the node could not renew its life; nothing is acknowledged until it can", "error", err)
+			err := m.renew()
+			switch {
+			case m.ctx.Err() != nil:
+				return
+			case err != nil && !failing:
+				m.log.Error("the node cannot renew its life; nothing will be acknowledged until it can", "error", err)
+			case err == nil && failing:
+				m.log.Info("the node can renew its life again")
 			}
+			failing = err != nil
 		}
 		m.sweep()
 	}
@@ -215,16 +222,41 @@ func (m *Manager) recheck(id string, why error) error {
 	}
 	for _, s := range m.all() {
 		s.mu.Lock()
-		conn := s.conn
-		if s.here || s.rev == 0 {
-			s.node, conn = m.nodeID(), nil
+		conn, own := s.conn, s.node == id
+		if own && s.rev == 0 {
+			s.node, conn = m.nodeID(), nil // nothing is stored of it: it is simply this node's
 		}
 		s.mu.Unlock()
-		if conn != nil {
+		switch {
+		case !own || conn == nil:
+		case s.here:
+			m.rehome(s)
+		default:
 			conn.end(ErrSessionOver)
 		}
 	}
 	return nil
+}
+
+// rehome is the resume of a session of this process, after its node got a new id. If somebody has ended it
+// meanwhile, it is over.
+func (m *Manager) rehome(s *session) {
+	s.record <- struct{}{}
+	defer func() { <-s.record }()
+	s.mu.Lock()
+	s.node = m.nodeID()
+	op := store.Op{Key: s.key(), Expect: s.rev, Data: s.encode()}
+	conn := s.conn
+	s.mu.Unlock()
+	rev, err := m.write(store.Group{op})
+	s.mu.Lock()
+	if s.rev = rev; err != nil {
+		s.over, s.since, s.rev = true, time.Now(), op.Expect
+	}
+	s.mu.Unlock()
+	if err != nil && conn != nil {
+		conn.end(ErrSessionOver)
+	}
 }
 
 // afresh gives every session of this node its time again.

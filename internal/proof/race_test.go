@@ -1,0 +1,380 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/internal/swarm"
+	"github.com/editlock/editlock/wire"
+)
+
+// each runs f for every index at the same time and fails the test with the first error.
+func each(t testing.TB, n int, f func(i int) error) {
+	t.Helper()
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = f(i) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatalf("%.4000s", err.Error())
+	}
+}
+
+// isFree returns an error unless a newcomer finds the resource free, and nobody waiting.
+func isFree(ctx context.Context, p *swarm.Page, resource string) error {
+	s, err := p.Watch(ctx, resource)
+	if err == nil && (s.State != wire.Free || s.Waiting != 0) {
+		err = fmt.Errorf("%s is %s, %+v, %d wait", resource, s.State, s.Holder, s.Waiting)
+	}
+	return err
+}
+
+// The usual design told two clients that they hold in 159 of 200 such rounds.
+func TestFiftyAskAtOnceOneIsTold(t *testing.T) {
+	t.Parallel()
+	url, _ := inProcess(t, editlock.Config{})
+	ctx := within(t)
+	pages := make([]*swarm.Page, 50)
+	each(t, len(pages), func(i int) (err error) {
+		pages[i], err = swarm.Open(ctx, url, token(fmt.Sprint("user", i)))
+		return err
+	})
+	for round := range 200 {
+		resource := fmt.Sprint("article/", round)
+		gun := make(chan struct{})
+		var asked sync.WaitGroup
+		errs := make([]error, len(pages))
+		for i, p := range pages {
+			asked.Go(func() {
+				<-gun
+				_, errs[i] = p.Acquire(ctx, resource, true)
+			})
+		}
+		close(gun)
+		asked.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+		holder := -1
+		for i, p := range pages {
+			if p.Told(resource) > 0 {
+				if holder >= 0 {
+					t.Fatalf("round %d: both %d and %d were told that they hold", round, holder, i)
+				}
+				holder = i
+			}
+		}
+		if holder < 0 {
+			t.Fatalf("round %d: nobody was told", round)
+		}
+		fence, err := pages[holder].AwaitHeld(ctx, resource)
+		if err != nil {
+			t.Fatal(err)
+		}
+		each(t, len(pages), func(i int) error {
+			if i == holder {
+				return nil
+			}
+			_, err := pages[i].Cancel(ctx, resource)
+			return err
+		})
+		if _, err := pages[holder].Release(ctx, resource, fence, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := isFree(ctx, pages[0], resource); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Random comings and goings: every way to leave, at any moment. The usual design lost 307 of 1,000 hand-overs and left
+// 173 of 500 resources stuck.
+func TestChurnLeavesNoGhostAndLosesNoHandOver(t *testing.T) {
+	t.Parallel()
+	const rounds, clients = 500, 6
+	url, m := inProcess(t, editlock.Config{TTL: 10 * time.Second})
+	ctx := within(t)
+	start := time.Now()
+	survivors := make([][]*swarm.Page, rounds)
+	each(t, rounds, func(round int) error {
+		resource := fmt.Sprint("article/", round)
+		random := rand.New(rand.NewPCG(1, uint64(round)))
+		var stay []*swarm.Page
+		for client := range clients {
+			for range 1 + random.IntN(3) {
+				p, err := swarm.Open(ctx, url, token(fmt.Sprintf("u%d-%d", round, client)))
+				if err != nil {
+					return err
+				}
+				if _, err := p.Acquire(ctx, resource, true); err != nil {
+					return err
+				}
+				select {
+				case <-time.After(time.Duration(random.IntN(40)) * time.Millisecond):
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				switch random.IntN(6) {
+				case 0: // the network goes
+					p.Drop()
+				case 1: // the tab is closed
+					if err := p.Bye(ctx); err != nil {
+						return err
+					}
+					p.Drop()
+				case 2:
+					if _, err := p.Cancel(ctx, resource); err != nil {
+						return err
+					}
+					if f := p.Fence(resource); f == 0 {
+						p.Drop()
+						continue
+					}
+					fallthrough // it was granted and confirmed before the cancel: then it is held
+				case 3:
+					if _, err := p.Release(ctx, resource, p.Fence(resource), ""); err != nil {
+						return err
+					}
+					p.Drop()
+				case 4: // a reload: the next page resumes the session
+					p.Drop()
+					if err := p.Connect(ctx); err != nil {
+						return err
+					}
+					fallthrough
+				default:
+					if client%2 == 0 {
+						stay = append(stay, p)
+					} else {
+						p.Drop()
+					}
+				}
+			}
+		}
+		survivors[round] = stay
+		return nil
+	})
+	t.Logf("%d rounds of churn took %v", rounds, time.Since(start).Round(time.Second))
+	// One after the other, those who stayed are let in; then nobody is left and all is free.
+	each(t, rounds, func(round int) error {
+		resource := fmt.Sprint("article/", round)
+		last := int64(0)
+		for range survivors[round] {
+			holder, err := anyHolder(ctx, survivors[round], resource)
+			if err != nil {
+				return fmt.Errorf("%s: %w", resource, err)
+			}
+			fence := holder.Fence(resource)
+			if fence <= last {
+				return fmt.Errorf("%s: fence %d after %d", resource, fence, last)
+			}
+			last = fence
+			if err := m.Check(ctx, resource, sessionOf(holder), fence); err != nil {
+				return fmt.Errorf("%s: a page believes, but %w", resource, err)
+			}
+			if _, err := holder.Release(ctx, resource, fence, ""); err != nil {
+				return err
+			}
+		}
+		p, err := swarm.Open(ctx, url, token(fmt.Sprint("newcomer", round)))
+		if err != nil {
+			return err
+		}
+		defer p.Drop()
+		if _, err := p.Acquire(ctx, resource, true); err != nil {
+			return err
+		}
+		_, err = p.AwaitHeld(ctx, resource)
+		return err
+	})
+}
+
+func sessionOf(p *swarm.Page) string {
+	id, _ := p.Session()
+	return id
+}
+
+// anyHolder waits until one of the pages holds.
+func anyHolder(ctx context.Context, pages []*swarm.Page, resource string) (*swarm.Page, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	found := make(chan *swarm.Page, len(pages))
+	errs := make(chan error, len(pages))
+	for _, p := range pages {
+		go func() {
+			if _, err := p.AwaitHeld(ctx, resource); err != nil {
+				errs <- err
+				return
+			}
+			found <- p
+		}()
+	}
+	var all []error
+	for range pages {
+		select {
+		case p := <-found:
+			return p, nil
+		case err := <-errs:
+			all = append(all, err)
+		}
+	}
+	return nil, errors.Join(all...)
+}
+
+// The usual design left 2,640 to 3,638 of 5,000 locked for ever.
+func TestFiveThousandConnectionsClosedAtOnce(t *testing.T) {
+	t.Parallel()
+	const n = 5000
+	s := serve(t, "--ttl=10s")
+	ctx := within(t)
+	pages := make([]*swarm.Page, n)
+	resource := func(i int) string { return fmt.Sprint("article/", i) }
+	gate := make(chan struct{}, 200) // as many at a time as the handshakes a second allow
+	each(t, n, func(i int) (err error) {
+		gate <- struct{}{}
+		defer func() { <-gate }()
+		if pages[i], err = patiently(ctx, s.url(), fmt.Sprint("user", i)); err != nil {
+			return err
+		}
+		if _, err := pages[i].Acquire(ctx, resource(i), true); err != nil {
+			return err
+		}
+		_, err = pages[i].AwaitHeld(ctx, resource(i))
+		return err
+	})
+	for _, p := range pages {
+		p.Drop()
+	}
+	closed := time.Now()
+	ten := make([]*swarm.Page, 50)
+	each(t, len(ten), func(i int) (err error) {
+		ten[i], err = patiently(ctx, s.url(), fmt.Sprint("newcomer", i))
+		return err
+	})
+	each(t, len(ten), func(k int) error {
+		for i := k; i < n; i += len(ten) {
+			if _, err := patientAcquire(ctx, ten[k], resource(i)); err != nil {
+				return err
+			}
+			fence, err := ten[k].AwaitHeld(ctx, resource(i))
+			if err != nil {
+				return err
+			}
+			if _, err := ten[k].Release(ctx, resource(i), fence, ""); err != nil && !isRateLimited(err) {
+				return err
+			}
+		}
+		return nil
+	})
+	t.Logf("all %d were somebody else's within %v of the close (TTL 10 s)", n, time.Since(closed).Round(time.Second))
+}
+
+func isRateLimited(err error) bool {
+	var e *wire.Error
+	return errors.As(err, &e) && e.Code == wire.RateLimited
+}
+
+// patiently opens a page, as often as the server asks it to come later.
+func patiently(ctx context.Context, url, user string) (*swarm.Page, error) {
+	for {
+		p, err := swarm.Open(ctx, url, token(user))
+		if err == nil || ctx.Err() != nil {
+			return p, err
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func patientAcquire(ctx context.Context, p *swarm.Page, resource string) (wire.Snapshot, error) {
+	for {
+		s, err := p.Acquire(ctx, resource, true)
+		if !isRateLimited(err) {
+			return s, err
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return s, err
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// "Save, then leave", the most ordinary end of an edit. The usual design left 1 to 4 in 100 stuck.
+func TestSaveThenLeave(t *testing.T) {
+	t.Parallel()
+	const rounds = 2000
+	url, _ := inProcess(t, editlock.Config{TTL: 10 * time.Second})
+	ctx := within(t)
+	gate := make(chan struct{}, 100)
+	each(t, rounds, func(i int) error {
+		gate <- struct{}{}
+		defer func() { <-gate }()
+		resource := fmt.Sprint("article/", i)
+		p, err := swarm.Open(ctx, url, token(fmt.Sprint("user", i)))
+		if err != nil {
+			return err
+		}
+		if _, err := p.Acquire(ctx, resource, true); err != nil {
+			return err
+		}
+		fence, err := p.AwaitHeld(ctx, resource)
+		if err != nil {
+			return err
+		}
+		saved := make(chan error, 1)
+		go func() {
+			_, err := p.Do(ctx, func(id int64) wire.Request {
+				return &wire.Changed{ID: id, Target: wire.Target{Resource: resource}, Fence: fence, Version: "2"}
+			})
+			saved <- err
+		}()
+		if i%2 == 0 {
+			if err := <-saved; err != nil {
+				return err
+			}
+		} else if err := pause(ctx, time.Duration(rand.IntN(12))*time.Millisecond); err != nil {
+			return err
+		}
+		if i%4 < 2 {
+			if err := p.Bye(ctx); err != nil {
+				return err
+			}
+		}
+		p.Drop()
+		return nil
+	})
+	var newcomer *swarm.Page
+	for i := range rounds {
+		if i%500 == 0 { // a page watches what it asked for, and may not watch more than 1,000
+			newcomer = open(t, url, fmt.Sprint("newcomer", i))
+		}
+		resource := fmt.Sprint("article/", i)
+		if _, err := newcomer.Acquire(ctx, resource, true); err != nil {
+			t.Fatal(err)
+		}
+		fence, err := newcomer.AwaitHeld(ctx, resource)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := newcomer.Release(ctx, resource, fence, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
