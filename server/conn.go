@@ -1,0 +1,315 @@
+package server
+
+import (
+	"context"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/lxzan/gws"
+
+	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/wire"
+)
+
+// Bounds of what a client may have under way or get wrong.
+const (
+	maxPending  = 64  // requests that wait for an earlier one
+	maxBad      = 10  // bad requests in a row
+	maxHellos   = 5   // attempts to authenticate
+	refusals    = 100 // messages over the rate before the connection is closed
+	maxHeldBack = 64  // resources with news that wait for an answer
+)
+
+// conn is one WebSocket. Three goroutines at most serve it: one reads for as long as it lives, and while there is something to do
+// one works through its requests in order and one writes. So a request that waits on the store delays no pong, and
+// an idle connection costs one goroutine.
+type conn struct {
+	srv    *Server
+	ws     *gws.Conn
+	sock   *socket
+	number int64 // in the log
+	addr   netip.Addr
+	opened time.Time
+
+	// Of the reading goroutine.
+	messages bucket
+	patience bucket
+	bad      int // bad requests in a row
+
+	// Of the working goroutine.
+	hellos int
+
+	mu       sync.Mutex
+	out      outbox
+	writing  bool
+	closing  bool // no entry follows, and nothing that arrives counts
+	pending  []wire.Request
+	working  bool
+	user     string              // counted by admission; empty: none
+	session  *editlock.Conn      // nil before the welcome is on its way
+	identity *identity           // nil likewise
+	answers  scope               // what the request under way is about
+	heldBack []editlock.Snapshot // pushes that wait for its answer
+	beat     beat
+
+	timing // place in the wheel; guarded by the wheel
+}
+
+// run reads until the connection ends, and then takes it down.
+func (c *conn) run() {
+	c.srv.wheel.set(c, c.opened.Add(c.srv.opts.HelloTimeout))
+	c.read()
+	c.mu.Lock()
+	c.closing = true
+	session, user := c.session, c.user
+	c.out.clear()
+	c.heldBack, c.pending = nil, nil
+	c.mu.Unlock()
+	c.srv.wheel.drop(c)
+	if session != nil {
+		session.Disconnect() // changes nothing but that nobody is told any more
+	}
+	c.sock.finish()
+	if user != "" {
+		c.srv.admission.leaveUser(user)
+	}
+	c.srv.admission.leave(c.addr)
+	c.srv.forget(c)
+}
+
+func (c *conn) read() {
+	defer func() {
+		// The library panics on a frame whose length is negative, and then has closed nothing.
+		if v := recover(); v != nil {
+			c.panicked("read", v)
+			_ = c.ws.WriteClose(wire.CloseInternal, nil)
+		}
+	}()
+	c.ws.ReadLoop()
+}
+
+// guard, deferred, keeps a panic within this connection.
+func (c *conn) guard(what string) {
+	if v := recover(); v != nil {
+		c.panicked(what, v)
+		c.close(wire.CloseInternal, "internal error")
+	}
+}
+
+func (c *conn) panicked(what string, v any) {
+	c.srv.panics.Add(1)
+	defer func() { _ = recover() }() // of the log itself
+	c.srv.log.Error("a panic ended a connection", "conn", c.number, "in", what, "panic", v, "stack", string(debug.Stack()))
+}
+
+// message is called by the reading goroutine for every message.
+func (c *conn) message(op gws.Opcode, data []byte) {
+	defer c.guard("message")
+	c.mu.Lock()
+	closing, welcomed := c.closing, c.session != nil
+	c.mu.Unlock()
+	if closing {
+		return
+	}
+	now := time.Now()
+	allowed, wait := c.messages.take(1, now)
+	if !allowed && !c.forgive(now) {
+		return
+	}
+	if op != gws.OpcodeText {
+		c.fail(&wire.Error{Code: wire.BadFrame, Message: "Binary frames are not part of the protocol. Send JSON as text."}, wire.CloseBinary)
+		return
+	}
+	r, refused := wire.DecodeRequest(data)
+	switch {
+	case refused != nil && refused.Code == wire.BadJSON:
+		c.fail(refused, wire.CloseBadMessage)
+		return
+	case refused != nil:
+		if c.bad++; c.bad >= maxBad {
+			c.fail(refused, wire.CloseBadMessage)
+			return
+		}
+		c.send(refused)
+		return
+	}
+	c.bad = 0
+	if pong, ok := r.(*wire.Pong); ok && welcomed {
+		c.pong(pong.Ping) // never behind a request that waits for the store
+		return
+	}
+	if !allowed {
+		c.send(&wire.Error{ID: r.RequestID(), Code: wire.RateLimited, Message: "Too many messages. Wait before you repeat it.", RetryAfter: wire.In(wait)})
+		return
+	}
+	c.enqueue(r)
+}
+
+// control counts a ping or pong of the protocol below, and reports whether it may be answered.
+func (c *conn) control() bool {
+	now := time.Now()
+	if ok, _ := c.messages.take(1, now); ok {
+		return true
+	}
+	c.forgive(now)
+	return false
+}
+
+// forgive notes that the client sends too much, and closes the connection if it has done so for long.
+func (c *conn) forgive(now time.Time) bool {
+	if ok, _ := c.patience.take(1, now); ok {
+		return true
+	}
+	c.close(wire.CloseTooMany, "too many messages")
+	return false
+}
+
+// enqueue hands a request to the working goroutine.
+func (c *conn) enqueue(r wire.Request) {
+	c.mu.Lock()
+	full := len(c.pending) >= maxPending
+	start := !full && !c.working && !c.closing
+	if !full && !c.closing {
+		c.pending = append(c.pending, r)
+	}
+	c.working = c.working || start
+	c.mu.Unlock()
+	switch {
+	case full:
+		c.send(&wire.Error{ID: r.RequestID(), Code: wire.RateLimited, Message: "Too many requests wait for an answer. Repeat it after that.", RetryAfter: 1})
+	case start:
+		go c.work()
+	}
+}
+
+// work does the requests that there are, one after the other.
+func (c *conn) work() {
+	defer c.guard("request") // after a panic working stays true: nothing follows
+	for {
+		c.mu.Lock()
+		if len(c.pending) == 0 || c.closing {
+			c.pending = nil
+			c.working = false
+			c.mu.Unlock()
+			return
+		}
+		r := c.pending[0]
+		c.pending = c.pending[1:]
+		c.mu.Unlock()
+		ctx, cancel := context.WithTimeout(c.srv.ctx, c.srv.opts.RequestTimeout)
+		c.do(ctx, r)
+		cancel()
+	}
+}
+
+// send puts a message into the outbox.
+func (c *conn) send(f wire.Frame) {
+	frame, err := wire.Encode(f)
+	if err != nil {
+		// Text that is not UTF-8 can come from a name in an old record at most.
+		c.srv.log.Error("a message could not be encoded", "conn", c.number, "type", f.Kind(), "err", err)
+		c.close(wire.CloseInternal, "internal error")
+		return
+	}
+	c.put(entry{frame: frame})
+}
+
+// fail sends an error, and closes the connection after it.
+func (c *conn) fail(e *wire.Error, code uint16) {
+	c.send(e)
+	c.close(code, string(e.Code))
+}
+
+// close sends what waits and then closes the connection with a code.
+func (c *conn) close(code uint16, why string) {
+	c.mu.Lock()
+	if !c.closing {
+		c.closing = true
+		c.out.add(entry{close: code, why: why})
+		c.write()
+	}
+	c.mu.Unlock()
+}
+
+func (c *conn) put(e entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing {
+		c.sent(c.out.add(e))
+	}
+}
+
+// sent follows every addition to the outbox: it wakes the writer, or cuts off a client that is too far behind. That
+// costs it nothing but the connection: it is told what holds when it comes back. mu is held.
+func (c *conn) sent(full bool) {
+	if full {
+		c.closing = true
+		c.out.clear()
+		c.out.add(entry{close: wire.CloseTooSlow, why: "reads too slowly"})
+		c.srv.log.Info("a client that reads too slowly was cut off", "conn", c.number)
+	}
+	c.write()
+}
+
+// sendPong answers a ping of the protocol below. Only the last one matters.
+func (c *conn) sendPong(payload []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing {
+		c.out.pong = append([]byte{}, payload...)
+		c.write()
+	}
+}
+
+// write starts the writing goroutine if there is none. mu is held.
+func (c *conn) write() {
+	if !c.writing {
+		c.writing = true
+		go c.flush()
+	}
+}
+
+// flush writes until nothing waits.
+func (c *conn) flush() {
+	defer func() {
+		if v := recover(); v != nil {
+			c.panicked("write", v)
+			c.mu.Lock()
+			c.writing = false
+			c.mu.Unlock()
+			c.close(wire.CloseInternal, "internal error")
+		}
+	}()
+	for {
+		c.mu.Lock()
+		pong := c.out.pong
+		c.out.pong = nil
+		var e entry
+		ok := true
+		if pong == nil {
+			e, ok = c.out.next()
+		}
+		if !ok {
+			c.writing = false
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		var err error
+		switch {
+		case pong != nil:
+			err = c.ws.WritePong(pong)
+		case e.close != 0:
+			c.srv.log.Debug("closing", "conn", c.number, "code", e.close, "why", e.why)
+			_ = c.ws.WriteClose(e.close, []byte(e.why))
+			return // writing stays true: nothing follows
+		default:
+			err = c.ws.WriteMessage(gws.OpcodeText, c.render(e))
+		}
+		if err != nil {
+			return // the library has closed the connection, and the reader notices
+		}
+	}
+}

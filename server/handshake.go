@@ -1,0 +1,168 @@
+package server
+
+import (
+	"bufio"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lxzan/gws"
+
+	"github.com/editlock/editlock/wire"
+)
+
+// serveSocket upgrades a request to a WebSocket and returns; the connection goes on by itself, so that nothing
+// of the HTTP server is kept for it.
+func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
+	if p := s.checkHandshake(r); p != nil {
+		if p.Status == http.StatusUpgradeRequired {
+			w.Header().Set("Sec-WebSocket-Version", "13")
+			w.Header().Set("Upgrade", "websocket")
+		}
+		s.refuse(w, r, p)
+		return
+	}
+	if s.draining.Load() {
+		s.refuse(w, r, &wire.Problem{Status: http.StatusServiceUnavailable, Code: wire.ShuttingDown, Detail: "This server is about to stop. Connect again."})
+		return
+	}
+	addr := s.address(r)
+	if status, why := s.admission.enter(addr); status != 0 {
+		s.refuse(w, r, &wire.Problem{Status: status, Code: wire.RateLimited, Detail: why})
+		return
+	}
+	now := time.Now()
+	c := &conn{
+		srv: s, number: s.numbers.Add(1), addr: addr, opened: now,
+		messages: newBucket(float64(s.opts.Rate), float64(s.opts.Burst), now),
+		patience: newBucket(1, refusals, now), out: outbox{limit: s.opts.Outbox},
+	}
+	if !s.upgrade(w, r, c) {
+		s.admission.leave(addr)
+	}
+}
+
+// upgrade takes the connection over from the HTTP server and starts it.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *conn) bool {
+	raw, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		s.refuse(w, r, &wire.Problem{Status: http.StatusBadRequest, Code: wire.BadHandshake, Detail: "A WebSocket needs HTTP/1.1."})
+		return false
+	}
+	if buffered.Reader.Buffered() > 0 {
+		// Whatever follows a handshake before it is answered was put there by somebody who means to be misunderstood.
+		_, _ = raw.Write([]byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
+		_ = raw.Close()
+		return false
+	}
+	c.sock = newSocket(raw, c, s.opts)
+	ws, err := s.upgrader.UpgradeFromConn(c.sock, bufio.NewReaderSize(c.sock, readBuffer), r)
+	if err != nil {
+		_ = raw.Close()
+		return false
+	}
+	ws.Session().(*attachment).conn = c
+	c.ws = ws
+	if !s.adopt(c) {
+		_ = raw.Close()
+		return false
+	}
+	go c.run()
+	return true
+}
+
+// readBuffer is small: most messages are a pong.
+const readBuffer = 512
+
+// attachment leads from a connection of the library to ours.
+type attachment struct {
+	gws.SessionStorage // nil: nothing is stored
+	conn               *conn
+}
+
+func newUpgrader(o Options) *gws.Upgrader {
+	return gws.NewUpgrader(handler{}, &gws.ServerOption{
+		ReadMaxPayloadSize:  o.MaxMessage,
+		ReadBufferSize:      readBuffer,
+		WriteMaxPayloadSize: 16 << 20, // what we send is bounded elsewhere
+		ParallelGolimit:     1,
+		CheckUtf8Enabled:    true,
+		SubProtocols:        []string{wire.Subprotocol},
+		HandshakeTimeout:    o.WriteTimeout,
+		Logger:              quiet{},
+		NewSession:          func() gws.SessionStorage { return new(attachment) },
+	})
+}
+
+// quiet drops what the library would log: every end of a connection comes to run.
+type quiet struct{}
+
+func (quiet) Error(...any) {}
+
+// checkHandshake looks at everything before anything is answered.
+func (s *Server) checkHandshake(r *http.Request) *wire.Problem {
+	bad := func(detail string) *wire.Problem {
+		return &wire.Problem{Status: http.StatusBadRequest, Code: wire.BadHandshake, Detail: detail}
+	}
+	for _, name := range []string{"Origin", "Upgrade", "Sec-Websocket-Key", "Sec-Websocket-Version"} {
+		if len(r.Header.Values(name)) > 1 {
+			return bad("The header " + name + " occurs twice.")
+		}
+	}
+	if !s.originAllowed(r) {
+		return &wire.Problem{Status: http.StatusForbidden, Code: wire.OriginForbidden,
+			Detail: "Pages of this origin may not connect. Add it to the allowed origins of the server."}
+	}
+	key, err := base64.StdEncoding.Strict().DecodeString(r.Header.Get("Sec-Websocket-Key"))
+	switch {
+	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
+		return bad("A WebSocket needs HTTP/1.1.")
+	case !hasToken(r.Header, "Connection", "upgrade") || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+		return bad("This address is for WebSockets. Does a proxy take the header Upgrade away?")
+	case r.Header.Get("Sec-Websocket-Version") != "13":
+		return &wire.Problem{Status: http.StatusUpgradeRequired, Code: wire.BadHandshake, Detail: "Only version 13 of WebSocket is spoken here."}
+	case err != nil || len(key) != 16:
+		return bad("Sec-WebSocket-Key must be 16 bytes in base64.")
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		return bad("A WebSocket handshake has no body.")
+	case !hasToken(r.Header, "Sec-Websocket-Protocol", wire.Subprotocol):
+		return bad("The subprotocol " + wire.Subprotocol + " must be offered.")
+	}
+	return nil
+}
+
+func (s *Server) originAllowed(r *http.Request) bool {
+	values := r.Header.Values("Origin")
+	if len(values) == 0 {
+		return true // no browser
+	}
+	if slices.ContainsFunc(s.opts.Origins, func(o string) bool { return strings.EqualFold(o, values[0]) }) {
+		return true
+	}
+	u, err := url.Parse(values[0])
+	if err != nil || u.Host == "" || u.User != nil || !strings.EqualFold(u.Scheme+"://"+u.Host, values[0]) {
+		return false
+	}
+	switch u.Scheme {
+	case "https":
+		return strings.EqualFold(u.Host, strings.TrimSuffix(r.Host, ":443"))
+	case "http":
+		return strings.EqualFold(u.Host, strings.TrimSuffix(r.Host, ":80"))
+	}
+	return false
+}
+
+// hasToken looks for a token in the comma-separated lists of a header.
+func hasToken(h http.Header, name, token string) bool {
+	for _, value := range h.Values(name) {
+		for t := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.Trim(t, " \t"), token) {
+				return true
+			}
+		}
+	}
+	return false
+}

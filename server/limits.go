@@ -1,0 +1,139 @@
+package server
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// admission counts the connections that there are, and says whether one more may come.
+type admission struct {
+	perUser, perAddress, total int
+	handshakes                 *rate.Limiter
+
+	mu        sync.Mutex
+	open      int
+	addresses map[netip.Addr]int
+	users     map[string]int
+}
+
+func newAdmission(o Options) *admission {
+	return &admission{
+		perUser: o.MaxPerUser, perAddress: o.MaxPerAddress, total: o.MaxConnections,
+		handshakes: rate.NewLimiter(rate.Limit(o.HandshakeRate), o.HandshakeRate),
+		addresses:  map[netip.Addr]int{}, users: map[string]int{},
+	}
+}
+
+// enter lets a connection in, or says with which HTTP status it may not come and why.
+func (a *admission) enter(addr netip.Addr) (status int, why string) {
+	if !a.handshakes.Allow() {
+		return http.StatusServiceUnavailable, "Too many connect at this moment. Try again in a few seconds."
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.open >= a.total:
+		return http.StatusServiceUnavailable, "This server has as many connections as it may have. Try again later."
+	case a.addresses[addr] >= a.perAddress:
+		return http.StatusTooManyRequests, "Too many connections come from this address. Close some, or try again later."
+	}
+	a.open++
+	a.addresses[addr]++
+	return 0, ""
+}
+
+func (a *admission) leave(addr netip.Addr) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open--
+	less(a.addresses, addr)
+}
+
+func (a *admission) enterUser(user string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.users[user] >= a.perUser {
+		return false
+	}
+	a.users[user]++
+	return true
+}
+
+func (a *admission) leaveUser(user string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	less(a.users, user)
+}
+
+func (a *admission) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.open
+}
+
+func less[K comparable](m map[K]int, k K) {
+	if m[k]--; m[k] <= 0 {
+		delete(m, k)
+	}
+}
+
+// address is where a request comes from, as far as it can be trusted: the last one in X-Forwarded-For that is not one of
+// our own proxies. Of IPv6 it is the /64, since whoever has one address has them all.
+func (s *Server) address(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{} // a listener of another kind: all that come through it are one
+	}
+	addr := peer.Addr().Unmap()
+	list := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(list) - 1; i >= 0 && s.trusted(addr); i-- {
+		next, err := netip.ParseAddr(strings.TrimSpace(list[i]))
+		if err != nil {
+			break
+		}
+		addr = next.Unmap()
+	}
+	addr = addr.WithZone("")
+	if addr.Is6() {
+		if p, err := addr.Prefix(64); err == nil {
+			addr = p.Addr()
+		}
+	}
+	return addr
+}
+
+func (s *Server) trusted(addr netip.Addr) bool {
+	for _, p := range s.opts.TrustedProxies {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// bucket is a token bucket for one goroutine.
+type bucket struct {
+	rate, burst float64 // tokens a second, and at most
+	level       float64
+	last        time.Time
+}
+
+func newBucket(rate, burst float64, now time.Time) bucket {
+	return bucket{rate: rate, burst: burst, level: burst, last: now}
+}
+
+// take takes n tokens, or says how long until there are so many.
+func (b *bucket) take(n float64, now time.Time) (ok bool, wait time.Duration) {
+	b.level = min(b.burst, b.level+now.Sub(b.last).Seconds()*b.rate)
+	b.last = now
+	if b.level < n {
+		return false, time.Duration((n - b.level) / b.rate * float64(time.Second))
+	}
+	b.level -= n
+	return true, 0
+}

@@ -1,0 +1,116 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/editlock/editlock/wire"
+)
+
+// Options tell a Server what differs from the defaults. Access and LockKey are required.
+type Options struct {
+	// Access says which access tokens are good.
+	Access Access
+	// LockKey signs lock tokens. All nodes need the same, and guards its public half, or itself if it is a secret.
+	LockKey *wire.Key
+	// ResumeSecret signs resume tokens: at least 32 bytes, the same on all nodes. nil derives it from LockKey; set it
+	// to be able to change that key without ending sessions.
+	ResumeSecret []byte
+
+	// Origins lists the origins, such as "https://app.example.com", whose pages may connect beside those of
+	// the same host. A request without Origin comes from no browser and is let through: what authenticates is the
+	// token in the first message, which no browser sends by itself.
+	Origins []string
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+
+	// Heartbeat and PongTimeout: 0 means what the Manager's TTL asks for; a larger value is refused.
+	Heartbeat   time.Duration
+	PongTimeout time.Duration
+	// HelloTimeout is how long a connection may take to authenticate. 0 means 5 s.
+	HelloTimeout time.Duration
+	// WriteTimeout is how long a client may take to accept a frame. 0 means 5 s.
+	WriteTimeout time.Duration
+	// RequestTimeout bounds the work on one request. 0 means 10 s.
+	RequestTimeout time.Duration
+	// DrainTime is how long Drain lets clients move away. 0 means 20 s.
+	DrainTime time.Duration
+
+	// MaxMessage is the size limit of a message from a client in bytes. 0 means 16 KiB.
+	MaxMessage int
+	// Rate and Burst limit the messages of a connection: so many a second, and at once. 0 means 20 and 40.
+	Rate, Burst int
+	// Outbox is how many frames a client may be behind before it is cut off. 0 means 256.
+	Outbox int
+	// MaxPerUser, MaxPerAddress and MaxConnections limit open connections. 0 means 20, 100 and 100,000. The address of
+	// an IPv6 client is its /64.
+	MaxPerUser, MaxPerAddress, MaxConnections int
+	// HandshakeRate limits new connections a second, with as much again at once. 0 means 1,000.
+	HandshakeRate int
+
+	// Logger is where the server says what an operator should know. nil means slog.Default(). It logs no token.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults(heartbeat, pong time.Duration) (Options, error) {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	num := func(n *int, v int) {
+		if *n == 0 {
+			*n = v
+		}
+	}
+	if o.Heartbeat > heartbeat || o.PongTimeout > pong {
+		return o, fmt.Errorf("server: Heartbeat and PongTimeout may be at most %v and %v with this TTL", heartbeat, pong)
+	}
+	def(&o.Heartbeat, heartbeat)
+	def(&o.PongTimeout, min(pong, o.Heartbeat))
+	def(&o.HelloTimeout, 5*time.Second)
+	def(&o.WriteTimeout, 5*time.Second)
+	def(&o.RequestTimeout, 10*time.Second)
+	def(&o.DrainTime, 20*time.Second)
+	num(&o.MaxMessage, wire.MaxMessage)
+	num(&o.Rate, 20)
+	num(&o.Burst, 40)
+	num(&o.Outbox, 256)
+	num(&o.MaxPerUser, 20)
+	num(&o.MaxPerAddress, 100)
+	num(&o.MaxConnections, 100_000)
+	num(&o.HandshakeRate, 1000)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	errs := []error{o.Access.check()}
+	must := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("server: "+format, args...))
+		}
+	}
+	must(o.Heartbeat > 0 && o.PongTimeout > 0 && o.HelloTimeout > 0 && o.WriteTimeout > 0 && o.RequestTimeout > 0 && o.DrainTime > 0,
+		"a duration is below zero")
+	must(o.MaxMessage >= 1024 && o.MaxMessage <= 1<<20, "MaxMessage is %d; it must be 1 KiB to 1 MiB", o.MaxMessage)
+	must(o.Rate > 0 && o.Burst > 0 && o.Outbox > 0 && o.MaxPerUser > 0 && o.MaxPerAddress > 0 && o.MaxConnections > 0 && o.HandshakeRate > 0,
+		"a limit is below zero")
+	if o.LockKey == nil || !o.LockKey.CanSign() {
+		errs = append(errs, errors.New("server: LockKey must be a key that can sign"))
+	} else if o.ResumeSecret == nil {
+		secret, err := o.LockKey.Derive("editlock resume secret v1")
+		o.ResumeSecret = secret
+		errs = append(errs, err)
+	}
+	must(len(o.ResumeSecret) >= wire.MinSecret || o.LockKey == nil, "ResumeSecret must have at least %d bytes", wire.MinSecret)
+	for _, origin := range o.Origins {
+		u, err := url.Parse(origin)
+		must(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && strings.EqualFold(u.Scheme+"://"+u.Host, origin),
+			"the origin %q must be of the form https://app.example.com", origin)
+	}
+	return o, errors.Join(errs...)
+}

@@ -1,0 +1,159 @@
+package server
+
+import (
+	"strings"
+	"time"
+
+	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/wire"
+)
+
+// scope is what the request under way is about: pushes about that wait for its answer. An answer is taken by
+// a client whatever it knew before, so no newer snapshot may be sent ahead of it.
+type scope struct {
+	on       bool
+	resource string
+	prefix   string // instead of a resource, if that is empty
+}
+
+func (s scope) covers(resource string) bool {
+	if s.resource != "" {
+		return s.on && s.resource == resource
+	}
+	return s.on && strings.HasPrefix(resource, s.prefix)
+}
+
+// begin holds pushes back until deliver.
+func (c *conn) begin(s scope) {
+	c.mu.Lock()
+	c.answers = s
+	c.mu.Unlock()
+}
+
+// push is called by the Manager with every snapshot that the client is to see.
+func (c *conn) push(s editlock.Snapshot) {
+	defer c.guard("push")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closing:
+	case c.session == nil || c.answers.covers(s.Resource):
+		for i, held := range c.heldBack {
+			if held.Resource == s.Resource {
+				c.heldBack[i] = merge(held, s)
+				return
+			}
+		}
+		if len(c.heldBack) >= maxHeldBack+c.srv.opts.Outbox {
+			c.sent(true)
+			return
+		}
+		c.heldBack = append(c.heldBack, s)
+	default:
+		c.pushNow(s)
+	}
+}
+
+// pushNow puts a snapshot into the outbox if its watcher may still see it. mu is held.
+func (c *conn) pushNow(s editlock.Snapshot) {
+	if c.identity.rights.allows(verbWatch, s.Resource) {
+		c.sent(c.out.addPush(s))
+	}
+}
+
+// settle takes into an answer what was held back and is not newer than it: how a holding ended.
+func (c *conn) settle(s editlock.Snapshot) editlock.Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, held := range c.heldBack {
+		if held.Resource == s.Resource && held.Revision <= s.Revision {
+			c.heldBack = append(c.heldBack[:i], c.heldBack[i+1:]...)
+			return merge(held, s)
+		}
+	}
+	return s
+}
+
+// deliver sends an answer, and after it what was held back for it.
+func (c *conn) deliver(f wire.Frame) {
+	c.send(f)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.release()
+}
+
+// release ends the holding back. mu is held.
+func (c *conn) release() {
+	held := c.heldBack
+	c.heldBack, c.answers = nil, scope{}
+	for _, s := range held {
+		if !c.closing {
+			c.pushNow(s)
+		}
+	}
+}
+
+// render encodes an entry whose turn has come.
+func (c *conn) render(e entry) []byte {
+	var f wire.Frame
+	switch {
+	case e.frame != nil:
+		return e.frame
+	case e.ping:
+		f = c.ping()
+	default:
+		c.mu.Lock()
+		session := c.session
+		c.mu.Unlock()
+		s := c.snapshot(session, *e.push)
+		f = &s
+	}
+	frame, err := wire.Encode(f)
+	if err != nil {
+		panic(err) // ends this connection
+	}
+	return frame
+}
+
+// snapshot writes a snapshot as the wire has it.
+func (c *conn) snapshot(session *editlock.Conn, s editlock.Snapshot) wire.Snapshot {
+	now := time.Now()
+	w := wire.Snapshot{
+		Resource: s.Resource, Revision: s.Revision, State: wire.State(s.State),
+		Waiting: s.Waiting, Version: s.Version,
+	}
+	if h := s.Holder; h != nil {
+		w.Holder = &wire.Holder{
+			User: h.User.ID, Name: h.User.Name, Since: forPeople(h.Since), HeldFor: wire.In(now.Sub(h.Since)),
+			You: h.You, Yours: h.Yours,
+		}
+	}
+	if e := s.Ended; e != nil {
+		w.Ended = &wire.Ended{Fence: e.Fence, Reason: string(e.Reason), At: forPeople(e.At)}
+	}
+	if s.Mine.State == editlock.MineNone {
+		return w
+	}
+	w.Mine = &wire.Mine{
+		State: string(s.Mine.State), Position: s.Mine.Position, Since: forPeople(s.Mine.Since), Fence: s.Mine.Fence,
+	}
+	switch s.Mine.State {
+	case editlock.MineGranted:
+		w.Mine.ConfirmWithin = wire.In(s.Mine.ConfirmBy.Sub(now))
+	case editlock.MineHeld:
+		for _, held := range session.Held() {
+			if held.Resource == s.Resource && held.Fence == s.Mine.Fence {
+				w.Mine.Token, w.Mine.ExpiresIn = c.lockToken(session, held)
+			}
+		}
+	}
+	return w
+}
+
+func forPeople(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+func (c *conn) userID() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.user
+}

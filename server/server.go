@@ -1,0 +1,249 @@
+// Package server is the network side of editlock: one http.Handler that speaks the protocol of docs/spec.md. It holds no
+// rule: every decision is the Manager's.
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/lxzan/gws"
+
+	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/wire"
+)
+
+// Server is an http.Handler with the routes /v1/socket, /v1/bye, /healthz and /readyz. Mount it under a base with
+// http.StripPrefix. Its methods may be called from several goroutines.
+type Server struct {
+	m         *editlock.Manager
+	opts      Options
+	log       *slog.Logger
+	mux       *http.ServeMux
+	upgrader  *gws.Upgrader
+	admission *admission
+	wheel     *wheel
+
+	ctx      context.Context // of the work on requests
+	cancel   context.CancelFunc
+	numbers  atomic.Int64
+	panics   atomic.Int64
+	draining atomic.Bool
+
+	mu     sync.Mutex
+	conns  map[*conn]struct{}
+	closed bool
+	empty  chan struct{} // closed when the last connection has gone, after Close
+}
+
+// New makes a Server for a Manager, which stays the caller's: close it after the Server.
+func New(m *editlock.Manager, opts Options) (*Server, error) {
+	if m == nil {
+		return nil, errors.New("server: no Manager")
+	}
+	cfg := m.Config()
+	opts, err := opts.withDefaults(cfg.Heartbeat(), cfg.PongTimeout())
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		m: m, opts: opts, log: opts.Logger, mux: http.NewServeMux(), upgrader: newUpgrader(opts),
+		admission: newAdmission(opts), wheel: newWheel(opts.Heartbeat),
+		conns: map[*conn]struct{}{}, empty: make(chan struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.mux.HandleFunc("GET /v1/socket", s.serveSocket)
+	s.mux.HandleFunc("POST /v1/bye", s.serveBye)
+	s.mux.HandleFunc("GET /healthz", s.serveHealth)
+	s.mux.HandleFunc("GET /readyz", s.serveReady)
+	go s.wheel.run()
+	return s, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Stats are counts for the operator and for tests.
+type Stats struct {
+	Connections int   // open now
+	Panics      int64 // that ended a connection each
+}
+
+// Stats returns the counts of this moment.
+func (s *Server) Stats() Stats {
+	return Stats{Connections: s.admission.count(), Panics: s.panics.Load()}
+}
+
+// adopt makes a new connection known, unless the server is closed.
+func (s *Server) adopt(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.conns[c] = struct{}{}
+	}
+	return !s.closed
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	s.last()
+}
+
+// last announces that no connection is left. mu is held.
+func (s *Server) last() {
+	if s.closed && len(s.conns) == 0 {
+		select {
+		case <-s.empty:
+		default:
+			close(s.empty)
+		}
+	}
+}
+
+func (s *Server) all() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		list = append(list, c)
+	}
+	return list
+}
+
+// Drain prepares to stop without anybody losing anything. Readiness fails first; then all clients are told to move, spread over
+// a part of the time that there is, so that they do not all arrive elsewhere at once. It returns when all
+// have gone, or the time is up, or ctx ends. Call Close after it.
+func (s *Server) Drain(ctx context.Context) {
+	s.draining.Store(true)
+	s.m.Drain()
+	end := time.Now().Add(s.opts.DrainTime)
+	ctx, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	// Time for whoever asks for readiness to notice.
+	if !pause(ctx, s.opts.DrainTime/10) {
+		return
+	}
+	const batches = 20
+	conns := s.all()
+	size := (len(conns) + batches - 1) / batches
+	for i, c := range conns {
+		c.send(&wire.Move{Within: wire.In(time.Until(end) * 8 / 10)})
+		if (i+1)%size == 0 && !pause(ctx, s.opts.DrainTime/10/batches) {
+			return
+		}
+	}
+	for s.Stats().Connections > 0 && pause(ctx, s.opts.DrainTime/200) {
+	}
+}
+
+// Close closes every connection with 1012, which tells clients to come back and resume, and stops. It waits for the
+// connections to end, at most until ctx does.
+func (s *Server) Close(ctx context.Context) error {
+	s.draining.Store(true)
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	s.last()
+	s.mu.Unlock()
+	for _, c := range s.all() {
+		c.close(wire.CloseRestart, "the server is stopping")
+	}
+	var err error
+	select {
+	case <-s.empty:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+		for _, c := range s.all() {
+			_ = c.sock.abort()
+		}
+		<-s.empty
+	}
+	if first {
+		s.cancel()
+		close(s.wheel.stop)
+	}
+	<-s.wheel.done
+	return err
+}
+
+// pause waits, and reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// serveBye takes what a page says with its last breath. Whatever it is, the answer is the same.
+func (s *Server) serveBye(w http.ResponseWriter, r *http.Request) {
+	defer w.WriteHeader(http.StatusNoContent)
+	w.Header().Set("Cache-Control", "no-store")
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxBye))
+	if err != nil {
+		return
+	}
+	var bye struct {
+		Resume string `json:"resume"`
+	}
+	if json.Unmarshal(body, &bye) != nil {
+		return
+	}
+	token, err := wire.VerifyResume(s.opts.ResumeSecret, bye.Resume)
+	if err != nil {
+		return
+	}
+	// The page does not wait for it, and its request may be cut off.
+	ctx, cancel := context.WithTimeout(s.ctx, s.opts.RequestTimeout)
+	defer cancel()
+	if err := s.m.Bye(ctx, token.Session, token.Epoch); err != nil {
+		s.log.Info("a bye was not noted; the silence will tell", "session", token.Session, "err", err)
+	}
+}
+
+// serveHealth says that the process runs.
+func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+// serveReady says whether clients should be sent here.
+func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
+	err := s.m.Ready()
+	if err == nil && s.draining.Load() {
+		err = editlock.ErrShuttingDown
+	}
+	if err != nil {
+		e, _ := explain(0, err)
+		s.refuse(w, r, &wire.Problem{Status: http.StatusServiceUnavailable, Code: e.Code, Detail: e.Message})
+		return
+	}
+	s.serveHealth(w, r)
+}
+
+// refuse answers with a problem.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *wire.Problem) {
+	p.Title = http.StatusText(p.Status)
+	s.log.Debug("refused", "path", clip(r.URL.Path), "status", p.Status, "code", p.Code, "origin", clip(r.Header.Get("Origin")), "from", r.RemoteAddr)
+	h := w.Header()
+	h.Set("Content-Type", wire.ProblemType)
+	h.Set("Cache-Control", "no-store")
+	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
+		h.Set("Retry-After", "2")
+	}
+	w.WriteHeader(p.Status)
+	if body, err := json.Marshal(p); err == nil {
+		_, _ = w.Write(body)
+	}
+}

@@ -1,0 +1,115 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/lxzan/gws"
+
+	"github.com/editlock/editlock/wire"
+)
+
+// linger is how long a client has to take in that the connection was closed, and why.
+const linger = time.Second
+
+// drainBytes is how much of what a client still sends is read after the close, so that the reason is not lost
+// to a reset of the connection.
+const drainBytes = 4 << 20
+
+var errFlood = errors.New("server: more bytes than messages of full size could have")
+
+// socket is the network connection under a WebSocket. It gives every write a deadline, limits the bytes that
+// a client may send (fragments and control frames are not messages, and would count nowhere else), and closes so
+// that the other side learns the reason.
+type socket struct {
+	net.Conn
+	conn    *conn
+	timeout time.Duration
+	bytes   bucket
+	broken  atomic.Bool // a frame was written in part: nothing may follow
+	closing atomic.Bool
+}
+
+func newSocket(raw net.Conn, c *conn, o Options) *socket {
+	rate := float64(o.Rate * o.MaxMessage)
+	return &socket{Conn: raw, conn: c, timeout: o.WriteTimeout, bytes: newBucket(rate, 2*rate, c.opened)}
+}
+
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if ok, _ := s.bytes.take(float64(n), time.Now()); !ok && err == nil {
+		_ = s.conn.ws.WriteClose(wire.CloseTooMany, []byte("too many bytes"))
+		err = errFlood
+	}
+	return n, err
+}
+
+func (s *socket) Write(p []byte) (int, error) {
+	if s.broken.Load() {
+		return 0, net.ErrClosed
+	}
+	if err := s.Conn.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil {
+		return 0, err
+	}
+	n, err := s.Conn.Write(p)
+	if err != nil {
+		s.broken.Store(true)
+	}
+	return n, err
+}
+
+// Close ends our half of the connection; run ends the other. After a broken write there is nothing to wait for.
+func (s *socket) Close() error {
+	if s.broken.Load() {
+		return s.abort()
+	}
+	if s.closing.Swap(true) {
+		return nil
+	}
+	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	return s.SetReadDeadline(time.Now().Add(linger))
+}
+
+// abort drops what the kernel still holds for a client that does not take it.
+func (s *socket) abort() error {
+	if tcp, ok := s.Conn.(interface{ SetLinger(int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	return s.Conn.Close()
+}
+
+// finish is called once nobody reads any more.
+func (s *socket) finish() {
+	if s.closing.Load() && !s.broken.Load() {
+		_, _ = io.CopyN(io.Discard, s.Conn, drainBytes) // until the other side closes too, or the deadline
+	}
+	_ = s.Conn.Close()
+}
+
+// handler receives what the library reads, in the connection's own goroutine.
+type handler struct{}
+
+func (handler) OnOpen(*gws.Conn)         {}
+func (handler) OnClose(*gws.Conn, error) {} // run goes on after the loop
+
+func (handler) OnPing(ws *gws.Conn, payload []byte) {
+	c := ws.Session().(*attachment).conn
+	if c.control() {
+		c.sendPong(payload)
+	}
+}
+
+func (handler) OnPong(ws *gws.Conn, _ []byte) {
+	ws.Session().(*attachment).conn.control()
+}
+
+func (handler) OnMessage(ws *gws.Conn, m *gws.Message) {
+	c := ws.Session().(*attachment).conn
+	c.message(m.Opcode, m.Bytes())
+	_ = m.Close()
+}
