@@ -208,7 +208,11 @@ func (l Liveness) TakeUp(view map[string]int64, records map[string]NodeRecord) S
 	counts := Silences{}
 	for _, n := range records {
 		for id, s := range n.Silences {
-			if life, seen := view[id]; seen && life == s.Life && s.Millis >= counts[id].Millis {
+			if life, seen := view[id]; !seen || life != s.Life {
+				continue
+			}
+			best, ok := counts[id]
+			if !ok || s.Millis > best.Millis || s.Millis == best.Millis && s.Marks[0].Rev < best.Marks[0].Rev {
 				s.Changed = false
 				counts[id] = s
 			}

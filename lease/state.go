@@ -243,7 +243,7 @@ const maxFence = 1<<53 - 1
 
 // maxHolds bounds how many parts of a resource are held at once, so that its record stays below 64 KiB
 // whatever the names in it. Who asks for one more waits.
-const maxHolds = 32
+const maxHolds = 16
 
 // MaxText bounds a user id, a name and a version in a record, in bytes. A caller refuses longer ids; of the others see Step.
 const MaxText = 256
