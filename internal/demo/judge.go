@@ -96,7 +96,8 @@ type judge struct {
 
 // look is called with every observation. started is when the server was started again; zero if it never was.
 func (j *judge) look(now time.Time, f facts, tabs []tab, started time.Time) {
-	empty := f.Holder == "" && len(f.Waiting) > 0 || f.Holder != "" && !slices.ContainsFunc(tabs, func(t tab) bool { return t.Person == f.Holder && t.here() })
+	free := f.Holder == "" || f.Lapsed
+	empty := free && len(f.Waiting) > 0 || !free && !slices.ContainsFunc(tabs, func(t tab) bool { return t.Person == f.Holder && t.here() })
 	if !empty {
 		j.emptySince, j.stuck = time.Time{}, false
 	} else if j.emptySince.IsZero() {

@@ -86,7 +86,7 @@ func tellEditlock(f fault, s scene) telling {
 	switch f.kind {
 	case faultStale:
 		if r := s.Refused; r != nil && r.At.After(f.at) {
-			return telling{"good", fmt.Sprintf("%s's late save carried fence %s; the article had already seen %s. It was refused with 409, "+
+			return telling{"good", fmt.Sprintf("%s’s late save carried fence %s; the article had already seen %s. It was refused with 409, "+
 				"in the transaction of the write. The newer text stands, and nothing that %s typed is thrown away.", r.Name, short(r.Fence), short(r.Seen), r.Name)}
 		}
 		return telling{"busy", "A save is held up on its way while the lock changes hands twice …"}
@@ -95,7 +95,7 @@ func tellEditlock(f fault, s scene) telling {
 			return telling{"quiet", "Nobody held the article when the tab was duplicated."}
 		}
 		if same {
-			return telling{"good", fmt.Sprintf("The copy is a session of its own. It was told that %s edits in another tab, and it waits; closing either never frees the other's lock.", f.holder)}
+			return telling{"good", fmt.Sprintf("The copy is a session of its own. It was told that %s edits in another tab, and it waits; closing either never frees the other’s lock.", f.holder)}
 		}
 	case faultKill:
 		switch {
@@ -104,10 +104,10 @@ func tellEditlock(f fault, s scene) telling {
 		case f.holder == "":
 			return telling{"good", "The server was killed and is back. Nobody held the article, and nobody does."}
 		case s.starts > f.starts && back:
-			return telling{"good", fmt.Sprintf("The server was killed and was back after %s. %s's page took its session up again: the same fence, %s. Nobody else was let in, and whoever waits kept their place.",
+			return telling{"good", fmt.Sprintf("The server was killed and was back after %s. %s’s page took its session up again: the same fence, %s. Nobody else was let in, and whoever waits kept their place.",
 				seconds(s.down), f.holder, short(f.fence))}
 		case same:
-			return telling{"busy", fmt.Sprintf("The server is back, with every lock as it was. Pages return within 4 s; one that does not return loses its lock in 50 s at most, for the outage was ours and not %s's.", f.holder)}
+			return telling{"busy", fmt.Sprintf("The server is back, with every lock as it was. Pages return within 4 s; one that does not return loses its lock in 50 s at most, for the outage was ours and not %s’s.", f.holder)}
 		}
 	}
 	if f.holder == "" {
@@ -127,11 +127,11 @@ func tellKept(f fault, s scene) telling {
 	switch f.kind {
 	case faultCut:
 		if f.restored {
-			return telling{"good", fmt.Sprintf("%s's network came back before their lease ended: the same session, the same fence %s. A lost connection by itself gives nothing away.", f.holder, short(f.fence))}
+			return telling{"good", fmt.Sprintf("%s’s network came back before the lease ended: the same session, the same fence %s. A lost connection by itself gives nothing away.", f.holder, short(f.fence))}
 		}
-		return telling{"busy", fmt.Sprintf("%s's network is gone, without a close. Their page counts from the last answer it sent, and will stop believing before their lease of %s ends.", f.holder, seconds(s.ttl))}
+		return telling{"busy", fmt.Sprintf("%s’s network is gone, without a close. The page counts from the last answer it sent, and will stop believing before the lease of %s ends.", f.holder, seconds(s.ttl))}
 	case faultReload:
-		return telling{"good", fmt.Sprintf("%s's page said goodbye and came back within the 5 s that a reload may take. It took up its session: the same lock, the same fence %s.", f.holder, short(f.fence))}
+		return telling{"good", fmt.Sprintf("%s’s page said goodbye and came back within the 5 s that a reload may take. It took up its session: the same lock, the same fence %s.", f.holder, short(f.fence))}
 	case faultMalformed:
 		return telling{"good", fmt.Sprintf("The server answered with an error and closed that one connection. No lock changed: %s goes on with the same fence %s.", f.holder, short(f.fence))}
 	}
@@ -142,15 +142,15 @@ func tellKept(f fault, s scene) telling {
 func tellEnding(f fault, s scene) telling {
 	switch f.kind {
 	case faultCut:
-		return telling{"busy", fmt.Sprintf("%s's page has had no answer for too long and no longer believes that it holds: they may type on, not save. Their lease ends in a moment.", f.holder)}
+		return telling{"busy", fmt.Sprintf("%s’s page has had no answer for too long and no longer believes that it holds: one can type on there, not save. Its lease ends in a moment.", f.holder)}
 	case faultClose:
-		return telling{"busy", fmt.Sprintf("%s's page said goodbye. Their lease was shortened to 5 s, in case it was only a reload.", f.holder)}
+		return telling{"busy", fmt.Sprintf("%s’s page said goodbye. Its lease was shortened to 5 s, in case it was only a reload.", f.holder)}
 	case faultReload:
-		return telling{"busy", fmt.Sprintf("%s's page said goodbye, and has 5 s to come back.", f.holder)}
+		return telling{"busy", fmt.Sprintf("%s’s page said goodbye, and has 5 s to come back.", f.holder)}
 	case faultMalformed:
-		return telling{"busy", "The server answered with an error and closed that one connection. No lock changed."}
+		return telling{"busy", fmt.Sprintf("The server answered with an error and closed that one connection. No lock changed; should %s not come back, its lease ends by itself.", f.holder)}
 	}
-	return telling{"busy", fmt.Sprintf("%s's page is not there; their lease is running out.", f.holder)}
+	return telling{"busy", fmt.Sprintf("%s’s page is not there; its lease is running out.", f.holder)}
 }
 
 // tellEnded: the holding is over; the history says how.
@@ -161,19 +161,26 @@ func tellEnded(f fault, s scene) telling {
 	case end == nil || end.Reason == "expired":
 		switch f.kind {
 		case faultCut, faultKill:
-			why = fmt.Sprintf("%s's page stopped answering; their lease ended after %s", f.holder, seconds(s.ttl))
+			why = fmt.Sprintf("%s’s page stopped answering; its lease ended after %s", f.holder, seconds(s.ttl))
+		case faultMalformed:
+			why = fmt.Sprintf("The server shut out %s’s page, and no other, for a message that is none; its lease ended after %s", f.holder, seconds(s.ttl))
 		default:
-			why = fmt.Sprintf("%s's page was gone; their lease ended by itself", f.holder)
+			why = fmt.Sprintf("%s’s page was gone; its lease ended by itself", f.holder)
 		}
 	case end.Reason == "left":
-		why = fmt.Sprintf("%s's page said goodbye as it closed; after the 5 s that a reload may take their lease ended", f.holder)
+		why = fmt.Sprintf("%s’s page said goodbye as it closed; after the 5 s that a reload may take its lease ended", f.holder)
 	case end.Reason == "released":
 		why = fmt.Sprintf("%s was done", f.holder)
 	default:
-		why = fmt.Sprintf("%s's holding ended (%s)", f.holder, strings.ReplaceAll(end.Reason, "_", " "))
+		why = fmt.Sprintf("%s’s holding ended (%s)", f.holder, strings.ReplaceAll(end.Reason, "_", " "))
 	}
 	next := s.grantedAfter(f.fence)
-	if next == nil {
+	switch {
+	case next == nil && s.Lapsed && len(s.Waiting) > 0:
+		return telling{"busy", fmt.Sprintf("%s. After a pause of 3 s, for what may still be on its way, the next one is let in.", why)}
+	case next == nil && s.Lapsed:
+		return telling{"good", fmt.Sprintf("%s. Nobody waits: whoever asks first gets the article, and until then %s may take it back.", why, f.holder)}
+	case next == nil:
 		return telling{"good", why + ". Nobody waited, so the article is free."}
 	}
 	who := next.Now
@@ -187,7 +194,7 @@ func tellEnded(f fault, s scene) telling {
 func tellUsual(f fault, s scene) telling {
 	switch {
 	case f.kind == faultStale && s.Overwritten > f.counts.Overwritten:
-		return telling{"bad", fmt.Sprintf("%s's late save passed the check, for locked_by says %s again. It replaced a newer text that its author never saw.", f.holder, f.holder)}
+		return telling{"bad", fmt.Sprintf("%s’s late save passed the check, for locked_by says %s again. It replaced a newer text that its author never saw.", f.holder, f.holder)}
 	case f.kind == faultStale:
 		return telling{"busy", "A save is held up on its way while the article changes hands twice …"}
 	case s.double:
@@ -202,7 +209,7 @@ func tellUsual(f fault, s scene) telling {
 	case f.holder == "":
 		return telling{"quiet", "Nobody held the article at that moment."}
 	case f.kind == faultCut && !f.restored && s.Holder == f.holder:
-		return telling{"busy", fmt.Sprintf("%s's network is gone, without a close. The server learns of it by a ping that is not answered, within %s; their page is told nothing.", f.holder, seconds(s.ping+s.pong))}
+		return telling{"busy", fmt.Sprintf("%s’s network is gone, without a close. The server learns of it by a ping that is not answered, within %s; the page is told nothing.", f.holder, seconds(s.ping+s.pong))}
 	case s.Holder == f.holder && s.phaseOf(f.holder) == phaseEditing:
 		return telling{"quiet", fmt.Sprintf("%s goes on editing.", f.holder)}
 	case s.Holder != "" && s.Holder != f.holder:

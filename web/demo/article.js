@@ -62,7 +62,10 @@ window.app = {
     return phases[state] ?? state;
   },
   get text() { return form().elements.body.value; },
-  set text(value) { form().elements.body.value = value; },
+  set text(value) {
+    form().elements.body.value = value;
+    form().elements.body.dispatchEvent(new InputEvent("input", {bubbles: true}));
+  },
 };
 const tell = () => document.dispatchEvent(new Event("phase"));
 element.lock?.subscribe(tell);

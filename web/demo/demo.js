@@ -30,7 +30,6 @@ class Side {
   }
 
   show(state) {
-    const first = !this.state;
     this.state = state;
     this.element.dataset.up = state.up;
     for (const person of people) {
@@ -40,7 +39,7 @@ class Side {
     const holder = $("[data-show=holder]", this.element);
     holder.replaceChildren(...(state.holder ? [...named(state.holder)] : ["nobody"]));
     if (state.fence) holder.append(text("fence", `…${String(state.fence).slice(-5)}`, "Fence " + state.fence));
-    if (state.lapsed) holder.append(text("empty", "lapsed: free for whoever asks"));
+    if (state.lapsed) holder.append(text("empty", "lease over"));
     else if (state.empty_for) holder.append(text("empty", state.holder ? `not there, ${state.empty_for} s` : `for ${state.empty_for} s`));
     $("[data-show=waiting]", this.element).replaceChildren(...(state.waiting.length ? state.waiting.flatMap(named) : ["nobody"]));
     for (const tile of this.element.querySelectorAll("[data-count]")) {
@@ -51,7 +50,6 @@ class Side {
     }
     this.tell(state);
     this.lanes.note(state);
-    if (first) this.start();
   }
 
   tell(state) {
@@ -106,6 +104,7 @@ const deeds = {
     if (!mine) return;
     if (theirs.phase === "reading" || theirs.phase === "lost") await theirs.do("enter").catch(() => reload(theirs));
     await theirs.until("waiting");
+    await mine.do("write", `\n${pane.person}, from a slow train.`);
     await mine.do("hold");
     await mine.do("leave");
     await theirs.until("editing");
@@ -187,10 +186,17 @@ function toast(message) {
   gone = setTimeout(() => { element.hidden = true; }, 6000);
 }
 
+let begun = false;
 new EventSource(`/demo/events?window=${thisWindow}`).onmessage = event => {
   const state = JSON.parse(event.data);
   $("[data-show=ttl]").textContent = `${state.ttl} s`;
   sides.forEach(side => side.show(state[side.name]));
+  if (!begun) {
+    begun = true;
+    // What an earlier visitor left behind is cleared away, unless somebody is at it in another window.
+    if (sides.some(side => side.state.tabs.length)) sides.forEach(side => side.start());
+    else again();
+  }
   const cut = $("[data-do=cut]"), broken = sides.some(side => side.state.cut.length);
   cut.ariaPressed = String(broken);
   cut.lastChild.textContent = broken ? " Mend the network" : " Cut the holder’s network";

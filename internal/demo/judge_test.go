@@ -1,0 +1,154 @@
+package demo
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+var began = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func at(seconds float64) time.Time {
+	return began.Add(time.Duration(seconds * float64(time.Second)))
+}
+
+func TestJudgeCountsStuckOnce(t *testing.T) {
+	gone := facts{Holder: "Ana", Waiting: []string{"Ben"}}
+	ben := []tab{{Person: "Ben", Phase: phaseWaiting}}
+	j := &judge{}
+	for s := range 60 {
+		j.look(at(float64(s)), gone, ben, time.Time{})
+		if want := 0; s < 20 && j.counts.Stuck != want || s >= 20 && j.counts.Stuck != 1 {
+			t.Fatalf("after %d s: %+v", s, j.counts)
+		}
+	}
+	// Freed, and stuck again: a second one.
+	j.look(at(60), facts{Holder: "Ben"}, []tab{{Person: "Ben", Phase: phaseEditing}}, time.Time{})
+	if j.emptyFor(at(60)) != 0 || j.stuck {
+		t.Fatal("Ben is there")
+	}
+	j.look(at(61), gone, ben, time.Time{})
+	j.look(at(81), gone, ben, time.Time{})
+	if j.counts.Stuck != 2 {
+		t.Fatalf("%+v", j.counts)
+	}
+}
+
+func TestJudgeCountsFreeWhileSomebodyWaits(t *testing.T) {
+	j := &judge{}
+	f := facts{Waiting: []string{"Ben"}}
+	j.look(at(0), f, nil, time.Time{})
+	j.look(at(20), f, nil, time.Time{})
+	if j.counts.Stuck != 1 {
+		t.Fatalf("%+v", j.counts)
+	}
+}
+
+// A lease that is over, and that whoever asks gets, is not stuck.
+func TestJudgeTakesLapsedForFree(t *testing.T) {
+	j := &judge{}
+	f := facts{Holder: "Ana", Lapsed: true}
+	j.look(at(0), f, nil, time.Time{})
+	j.look(at(60), f, nil, time.Time{})
+	if j.counts.Stuck != 0 {
+		t.Fatalf("%+v", j.counts)
+	}
+}
+
+func TestJudgeGivesTimeAfterARestart(t *testing.T) {
+	j := &judge{grace: 55 * time.Second}
+	f := facts{Holder: "Ana"}
+	for s := range 100 {
+		j.look(at(float64(s)), f, nil, at(10))
+	}
+	if j.counts.Stuck != 1 {
+		t.Fatalf("%+v", j.counts)
+	}
+	j = &judge{grace: 55 * time.Second}
+	for s := range 65 {
+		j.look(at(float64(s)), f, nil, at(10))
+	}
+	if j.counts.Stuck != 0 {
+		t.Fatalf("%+v", j.counts)
+	}
+}
+
+func TestJudgeCountsTwoWhoBelieve(t *testing.T) {
+	j := &judge{}
+	two := []tab{{ID: "1", Person: "Ana", Phase: phaseEditing}, {ID: "2", Person: "Ben", Phase: phaseEditing}}
+	f := facts{Holder: "Ben"}
+	j.look(at(0), f, two, time.Time{})
+	j.look(at(.4), f, two, time.Time{}) // news on their way
+	j.look(at(.45), f, two[:1], time.Time{})
+	if j.counts.Double != 0 {
+		t.Fatalf("%+v", j.counts)
+	}
+	j.look(at(1), f, two, time.Time{})
+	j.look(at(1.5), f, two, time.Time{})
+	j.look(at(9), f, two, time.Time{})
+	if j.counts.Double != 1 || !j.double {
+		t.Fatalf("%+v", j.counts)
+	}
+	two[0].Phase = phaseUnsure
+	if j.look(at(10), f, two, time.Time{}); j.double {
+		t.Fatal("a page that is not sure does not believe")
+	}
+}
+
+func TestStories(t *testing.T) {
+	ana := func(phase string) []tab {
+		return []tab{{ID: "1", Person: "Ana", Phase: phase}, {ID: "2", Person: "Ben", Phase: phaseWaiting}}
+	}
+	held := facts{Holder: "Ana", Fence: 1763870000012345, Waiting: []string{"Ben"}}
+	passed := facts{Holder: "Ben", Fence: 1763870000099999, Changes: []change{
+		{Granted: 1763870000012345, Now: "Ana"},
+		{Ended: 1763870000012345, Reason: "expired", Was: "Ana", Granted: 1763870000099999, Now: "Ben"},
+	}}
+	left := passed
+	left.Changes = []change{{Ended: 1763870000012345, Reason: "left", Was: "Ana", Granted: 1763870000099999, Now: "Ben"}}
+	free := facts{Changes: []change{{Ended: 1763870000012345, Reason: "left", Was: "Ana"}}}
+	late := held
+	late.Refused = &refusedSave{At: at(3), Name: "Ana", Code: "stale_fence", Fence: 1763870000012345, Seen: 1763870000099999}
+	f := fault{at: at(0), holder: "Ana", fence: held.Fence, starts: 1}
+	s := scene{up: true, starts: 1, ttl: 10 * time.Second, ping: usualPing, pong: usualPong}
+
+	for _, c := range []struct {
+		kind   string
+		facts  facts
+		tabs   []tab
+		change func(*fault, *scene)
+		tone   string
+		want   string
+	}{
+		{kind: faultKill, facts: held, tabs: ana(phaseUnsure), change: func(_ *fault, s *scene) { s.up = false }, tone: "busy", want: "being started again"},
+		{kind: faultKill, facts: held, tabs: ana(phaseUnsure), change: func(_ *fault, s *scene) { s.starts = 2 }, tone: "busy", want: "within 4 s"},
+		{kind: faultKill, facts: held, tabs: ana(phaseEditing), change: func(_ *fault, s *scene) { s.starts, s.down = 2, 1400*time.Millisecond }, tone: "good", want: "after 1.4 s. Ana’s page took its session up again: the same fence, …12345"},
+		{kind: faultCut, facts: held, tabs: ana(phaseEditing), tone: "busy", want: "stop believing before the lease of 10 s ends"},
+		{kind: faultCut, facts: held, tabs: ana(phaseUnsure), tone: "busy", want: "no longer believes"},
+		{kind: faultCut, facts: held, tabs: ana(phaseEditing), change: func(f *fault, _ *scene) { f.restored = true }, tone: "good", want: "came back before the lease ended"},
+		{kind: faultCut, facts: facts{Holder: "Ana", Fence: held.Fence, Lapsed: true, Waiting: []string{"Ben"}}, tabs: ana(phaseUnsure), tone: "busy", want: "After a pause of 3 s"},
+		{kind: faultCut, facts: facts{Holder: "Ana", Fence: held.Fence, Lapsed: true}, tabs: ana(phaseUnsure), tone: "good", want: "Nobody waits: whoever asks first"},
+		{kind: faultMalformed, facts: passed, tabs: ana(phaseUnsure), tone: "good", want: "The server shut out Ana’s page, and no other"},
+		{kind: faultCut, facts: passed, tabs: ana(phaseUnsure), tone: "good", want: "Ana’s page stopped answering; its lease ended after 10 s and Ben was let in"},
+		{kind: faultClose, facts: held, tabs: ana(phaseLost)[1:], tone: "busy", want: "shortened to 5 s"},
+		{kind: faultClose, facts: left, tabs: ana("")[1:], tone: "good", want: "after the 5 s that a reload may take its lease ended and Ben was let in"},
+		{kind: faultClose, facts: free, tone: "good", want: "Nobody waited, so the article is free."},
+		{kind: faultReload, facts: held, tabs: ana(phaseEditing), tone: "good", want: "the same lock, the same fence …12345"},
+		{kind: faultDuplicate, facts: held, tabs: ana(phaseEditing), tone: "good", want: "a session of its own"},
+		{kind: faultMalformed, facts: held, tabs: ana(phaseEditing), tone: "good", want: "No lock changed"},
+		{kind: faultStale, facts: held, tabs: ana(phaseEditing), tone: "busy", want: "held up"},
+		{kind: faultStale, facts: late, tabs: ana(phaseEditing), tone: "good", want: "carried fence …12345; the article had already seen …99999. It was refused with 409"},
+	} {
+		t.Run(c.kind+" "+c.want, func(t *testing.T) {
+			f, s := f, s
+			f.kind, s.facts, s.tabs = c.kind, c.facts, c.tabs
+			if c.change != nil {
+				c.change(&f, &s)
+			}
+			got := tellEditlock(f, s)
+			if got.Tone != c.tone || !strings.Contains(got.Text, c.want) {
+				t.Fatalf("%+v", got)
+			}
+		})
+	}
+}
