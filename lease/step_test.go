@@ -1,0 +1,393 @@
+package lease
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// bench steps a state by hand: each step is judged, and stored at the next revision.
+type bench struct {
+	t     *testing.T
+	r     Rules
+	s     State
+	rev   int64
+	now   time.Time
+	facts map[string]Session
+	out   Outcome
+}
+
+func newBench(t *testing.T, sessions ...string) *bench {
+	b := &bench{t: t, r: Default(), rev: 100, now: epoch, facts: map[string]Session{}}
+	for _, id := range sessions {
+		b.facts[id] = Session{User: "user of " + id, Name: strings.ToUpper(id)}
+	}
+	return b
+}
+
+func (b *bench) know(id string) Session {
+	if k, ok := b.facts[id]; ok {
+		return k
+	}
+	return Session{Over: true}
+}
+
+func (b *bench) do(e Event) Answer {
+	b.t.Helper()
+	w := newWitness()
+	for _, h := range b.s.Holds {
+		w.grants[h.Fence], w.lapses[[2]int64{h.Fence, h.LapseRev}] = h.Seen, h.LapseSeen
+	}
+	before := b.s.clone()
+	b.s, b.out = b.r.Step(b.s, e, b.know, b.now)
+	tr := transition{r: b.r, w: w, before: before, e: e, know: b.know, now: b.now, after: b.s, out: b.out}
+	if err := tr.judge(); err != nil {
+		b.t.Fatalf("%s: %v", e.Kind, err)
+	}
+	b.rev++
+	b.s = b.s.At(b.rev)
+	return b.out.Answer
+}
+
+func (b *bench) after(d time.Duration) { b.now = b.now.Add(d) }
+
+func (b *bench) over(id string) {
+	k := b.facts[id]
+	k.Over = true
+	b.facts[id] = k
+	b.do(Event{Kind: Lapse, Session: id, Over: b.now})
+}
+
+// holds returns who holds, as "session#fence".
+func (b *bench) holder() string {
+	if len(b.s.Holds) == 0 {
+		return ""
+	}
+	return b.s.Holds[0].Session
+}
+
+// Each time limit ends something at its very moment, and not before.
+func TestMoments(t *testing.T) {
+	const ms = time.Millisecond
+	t.Run("a grant is confirmed or passes on", func(t *testing.T) {
+		b := newBench(t, "a", "b")
+		b.do(Event{Kind: Acquire, Session: "a"})
+		b.do(Event{Kind: Acquire, Session: "b"})
+		if next := b.r.Next(b.s, b.know); !next.Equal(epoch.Add(b.r.Confirm)) {
+			t.Errorf("next is %v", next)
+		}
+		b.after(b.r.Confirm - ms)
+		if b.do(Event{Kind: Look}); b.holder() != "a" {
+			t.Error("passed on too early")
+		}
+		b.after(ms)
+		if b.do(Event{Kind: Look}); b.holder() != "b" {
+			t.Error("did not pass on")
+		}
+	})
+	t.Run("the pause after an expiry", func(t *testing.T) {
+		b := newBench(t, "a", "b")
+		b.do(Event{Kind: Acquire, Session: "a"})
+		b.do(Event{Kind: Confirm, Session: "a", Fence: b.s.Holds[0].Fence})
+		b.do(Event{Kind: Acquire, Session: "b"})
+		deadline := b.now
+		b.after(2 * time.Second) // the sweep was slow: the pause runs from the deadline
+		b.facts["a"] = Session{Over: true}
+		b.do(Event{Kind: Lapse, Session: "a", Over: deadline})
+		if next := b.r.Next(b.s, b.know); !next.Equal(deadline.Add(b.r.Pause)) {
+			t.Errorf("next is %v", next)
+		}
+		b.after(time.Second - ms)
+		if b.do(Event{Kind: Look}); b.holder() != "a" {
+			t.Error("given on too early")
+		}
+		b.after(ms)
+		if b.do(Event{Kind: Look}); b.holder() != "b" || b.out.Change.Ended.Reason != Expired || !b.out.Change.Ended.Over.Equal(deadline) {
+			t.Errorf("%s holds, change %+v", b.holder(), b.out.Change)
+		}
+	})
+	t.Run("a lapsed lock is kept", func(t *testing.T) {
+		b := newBench(t, "a")
+		b.do(Event{Kind: Acquire, Session: "a"})
+		b.do(Event{Kind: Confirm, Session: "a", Fence: b.s.Holds[0].Fence})
+		b.over("a")
+		if next := b.r.Next(b.s, b.know); !next.Equal(epoch.Add(b.r.Reclaim)) {
+			t.Errorf("next is %v", next)
+		}
+		b.after(b.r.Reclaim - ms)
+		if b.do(Event{Kind: Look}); b.holder() != "a" {
+			t.Error("ended too early")
+		}
+		b.after(ms)
+		if b.do(Event{Kind: Look}); b.holder() != "" || !b.s.Freed.Equal(b.now) {
+			t.Errorf("%s holds, freed %v", b.holder(), b.s.Freed)
+		}
+		b.after(b.r.Keep - ms)
+		if b.r.Stale(b.s, b.now) {
+			t.Error("deleted too early")
+		}
+		b.after(ms)
+		if !b.r.Stale(b.s, b.now) {
+			t.Error("never deleted")
+		}
+	})
+}
+
+// A lapse that says a wrong time, or none, is counted from now, never from before the grant.
+func TestLapseAtAWrongTime(t *testing.T) {
+	for name, over := range map[string]time.Time{"none": {}, "before the grant": epoch.Add(-time.Minute), "in the future": epoch.Add(time.Minute)} {
+		b := newBench(t, "a")
+		b.do(Event{Kind: Acquire, Session: "a"})
+		b.do(Event{Kind: Confirm, Session: "a", Fence: b.s.Holds[0].Fence})
+		b.after(time.Second)
+		b.facts["a"] = Session{Over: true}
+		b.do(Event{Kind: Lapse, Session: "a", Over: over})
+		if h := b.s.Holds[0]; !h.LapseSeen.Equal(b.now) || !h.Over.Equal(b.now) {
+			t.Errorf("%s: counted from %v, over at %v, now %v", name, h.LapseSeen, h.Over, b.now)
+		}
+	}
+}
+
+// A lapse of a session that has come back meanwhile, a confirmation, a request or a resume of one that is
+// over, change nothing. Faults: B12, Q2
+func TestTooLate(t *testing.T) {
+	b := newBench(t, "a", "b")
+	b.do(Event{Kind: Acquire, Session: "a"})
+	b.do(Event{Kind: Confirm, Session: "a", Fence: b.s.Holds[0].Fence})
+	b.do(Event{Kind: Lapse, Session: "a", Over: b.now})
+	if b.s.Holds[0].Lapsed {
+		t.Fatal("a session that is not over lapsed")
+	}
+	b.over("a")
+	for _, k := range []Kind{Resume, Acquire} {
+		if got := b.do(Event{Kind: k, Session: "a"}); got != Stale || !b.s.Holds[0].Lapsed {
+			t.Errorf("%s of a session that is over: answer %v, lapsed %v", k, got, b.s.Holds[0].Lapsed)
+		}
+	}
+	b.facts["b"] = Session{Left: true}
+	if got := b.do(Event{Kind: Acquire, Session: "b"}); got != Stale || len(b.s.Queue) > 0 {
+		t.Errorf("a page that was left asked: answer %v, %d wait", got, len(b.s.Queue))
+	}
+	for _, k := range []Kind{Acquire, Confirm, Resume, Release, Cancel, Lapse, End} {
+		if b.do(Event{Kind: k}); len(b.s.Queue) > 0 || len(b.s.Holds) != 1 {
+			t.Errorf("%s without a session", k)
+		}
+	}
+}
+
+// A page that was left keeps its place, and is skipped; an unconfirmed grant to it passes on.
+func TestLeftWhileWaiting(t *testing.T) {
+	b := newBench(t, "a", "b", "c")
+	for _, id := range []string{"a", "b", "c"} {
+		b.do(Event{Kind: Acquire, Session: id})
+	}
+	b.do(Event{Kind: Release, Session: "a", Fence: b.s.Holds[0].Fence})
+	b.facts["b"] = Session{User: "u", Left: true}
+	b.after(b.r.Confirm)
+	b.do(Event{Kind: Look})
+	if n, w := b.s.Place("b", ""); b.holder() != "c" || n != 1 || !bool(w.Absent) {
+		t.Errorf("%s holds, b is number %d: %+v", b.holder(), n, w)
+	}
+	b.facts["b"] = Session{User: "u"}
+	b.do(Event{Kind: Acquire, Session: "b"})
+	b.do(Event{Kind: Cancel, Session: "c"})
+	if b.holder() != "b" {
+		t.Errorf("%s holds", b.holder())
+	}
+}
+
+// A grant that is out of time when its page asks again is made anew, in its old place.
+func TestAskingAgainTooLate(t *testing.T) {
+	b := newBench(t, "a", "b")
+	b.do(Event{Kind: Acquire, Session: "a"})
+	first := b.s.Holds[0].Fence
+	b.do(Event{Kind: Acquire, Session: "b"})
+	b.after(time.Minute)
+	if got := b.do(Event{Kind: Acquire, Session: "a"}); got != Granted || b.holder() != "a" || b.s.Holds[0].Fence <= first {
+		t.Errorf("answer %v, holds %+v", got, b.s.Holds)
+	}
+	if !b.s.Holds[0].Seen.Equal(b.now) {
+		t.Error("the second grant has the first one's clock")
+	}
+}
+
+// A move is for the same part alone, and keeps or gives a place that is the mover's.
+func TestMove(t *testing.T) {
+	b := newBench(t, "a", "b", "c")
+	same := func(ids ...string) {
+		for _, id := range ids {
+			b.facts[id] = Session{User: "ana", Name: "Ana"}
+		}
+	}
+	same("a", "c")
+	b.do(Event{Kind: Acquire, Session: "a", Part: "title"})
+	b.do(Event{Kind: Acquire, Session: "b"})
+	if got := b.do(Event{Kind: Acquire, Session: "c", User: "ana", Move: true}); got != Queued {
+		t.Errorf("a move from a part to the whole: %v", got)
+	}
+	if got := b.do(Event{Kind: Acquire, Session: "c", User: "ana", Part: "title", Move: true}); got != Granted {
+		t.Errorf("a move of a part: %v", got)
+	}
+	if b.out.Change.Ended.Reason != HandedOver || b.out.Change.Ended.Session != "a" || b.out.Change.Granted.Session != "c" {
+		t.Errorf("recorded as %+v", b.out.Change)
+	}
+	if got := b.do(Event{Kind: Acquire, Session: "a", User: "", Part: "title", Move: true}); got != Queued {
+		t.Errorf("a move by nobody: %v", got)
+	}
+	if n, _ := b.s.Place("a", "title"); n != 3 {
+		t.Errorf("a is number %d", n)
+	}
+	b.do(Event{Kind: Acquire, Session: "a", User: "ana", Part: "title", Move: true})
+	b.after(b.r.Confirm)
+	b.do(Event{Kind: Look})
+	if n, w := b.s.Place("a", "title"); n != 3 && n != 2 || !bool(w.Absent) {
+		t.Errorf("who moved it here and did not confirm is number %d: %+v", n, w)
+	}
+	// Without waiting: no place is made of it.
+	b = newBench(t)
+	same("a", "c")
+	b.do(Event{Kind: Acquire, Session: "a", NoWait: true})
+	b.do(Event{Kind: Acquire, Session: "c", User: "ana", Move: true, NoWait: true})
+	b.after(b.r.Confirm)
+	b.do(Event{Kind: Look})
+	if !b.s.Empty() || b.s.Ticket != 0 {
+		t.Errorf("left: %+v", b.s)
+	}
+}
+
+// Who does not want to wait gets no place, but keeps one that it has, and the first of a free lock.
+func TestWithoutWaiting(t *testing.T) {
+	b := newBench(t, "a", "b", "c")
+	b.do(Event{Kind: Acquire, Session: "a"})
+	if got := b.do(Event{Kind: Acquire, Session: "b", NoWait: true}); got != Locked || len(b.s.Queue) != 0 {
+		t.Errorf("answer %v, %d wait", got, len(b.s.Queue))
+	}
+	b.do(Event{Kind: Acquire, Session: "b"})
+	if got := b.do(Event{Kind: Acquire, Session: "b", NoWait: true}); got != Locked || len(b.s.Queue) != 1 {
+		t.Errorf("one who waits already: answer %v, %d wait", got, len(b.s.Queue))
+	}
+	b.do(Event{Kind: Confirm, Session: "a", Fence: b.s.Holds[0].Fence})
+	b.do(Event{Kind: Cancel, Session: "b"})
+	b.over("a")
+	if got := b.do(Event{Kind: Acquire, Session: "b", NoWait: true}); got != Locked {
+		t.Errorf("in the pause: answer %v", got)
+	}
+	b.after(b.r.Pause)
+	if got := b.do(Event{Kind: Acquire, Session: "b", NoWait: true}); got != Granted || b.holder() != "b" {
+		t.Errorf("after the pause: answer %v", got)
+	}
+}
+
+// What one step cannot do is due at once, and each step does some of it.
+func TestOneChangeAStep(t *testing.T) {
+	b := newBench(t, "a", "b", "c", "d")
+	b.do(Event{Kind: Acquire, Session: "a"})
+	for _, id := range []string{"b", "c", "d"} {
+		b.do(Event{Kind: Acquire, Session: id, Part: "part " + id})
+	}
+	b.do(Event{Kind: Release, Session: "a", Fence: b.s.Holds[0].Fence})
+	for n := 1; n <= 3; n++ {
+		if len(b.s.Holds) != n {
+			t.Fatalf("%d hold after %d steps", len(b.s.Holds), n)
+		}
+		if soon := !b.r.Next(b.s, b.know).After(b.now); soon != (n < 3) {
+			t.Errorf("after %d steps: due at once: %v", n, soon)
+		}
+		b.do(Event{Kind: Look})
+	}
+	// A session that ends with several holds ends them one by one.
+	b.do(Event{Kind: Acquire, Session: "b", Part: "another"})
+	if b.do(Event{Kind: End, Session: "b", Reason: Forced}); !b.out.More || len(b.s.Holds) != 3 {
+		t.Errorf("more: %v, %d hold", b.out.More, len(b.s.Holds))
+	}
+	if b.do(Event{Kind: End, Session: "b", Reason: Forced}); b.out.More || len(b.s.Holds) != 2 {
+		t.Errorf("more: %v, %d hold", b.out.More, len(b.s.Holds))
+	}
+}
+
+// A program in this process holds at once; a version is kept whole or not at all; a name is cut.
+func TestGrantHere(t *testing.T) {
+	b := newBench(t)
+	b.facts["a"] = Session{User: "u", Name: strings.Repeat("é", 200) + "\x07", Here: true}
+	b.do(Event{Kind: Acquire, Session: "a"})
+	h := b.s.Holds[0]
+	if !h.Confirmed || h.Ticket != 0 || h.Name != strings.Repeat("é", MaxText/2) {
+		t.Errorf("held as %+v", h)
+	}
+	if name("a\x07\xff") != "a \uFFFD" {
+		t.Errorf("a name with a bell became %q", name("a\x07\xff"))
+	}
+	for v, want := range map[string]string{"18": "18", strings.Repeat("x", MaxText): strings.Repeat("x", MaxText), strings.Repeat("x", MaxText+1): "", "\xff": ""} {
+		if b.do(Event{Kind: Changed, Session: "a", Fence: h.Fence, Version: v}); b.s.Version != want {
+			t.Errorf("version %q became %q", v, b.s.Version)
+		}
+	}
+}
+
+// A save of a free article is noted, and the note forgotten in time.
+func TestChangedWhileFree(t *testing.T) {
+	b := newBench(t)
+	b.do(Event{Kind: Changed, Version: "7"})
+	if b.s.Version != "7" || b.r.Stale(b.s, b.now) || !b.r.Stale(b.s, b.now.Add(b.r.Keep)) {
+		t.Errorf("noted as %+v", b.s)
+	}
+	freed := b.s.Freed
+	b.after(time.Minute)
+	if b.do(Event{Kind: Changed, Version: "8"}); !b.s.Freed.Equal(freed) {
+		t.Error("a save makes the record older or younger")
+	}
+}
+
+func TestHistoryEntry(t *testing.T) {
+	b := newBench(t, "a", "b")
+	b.do(Event{Kind: Acquire, Session: "a"})
+	b.do(Event{Kind: Acquire, Session: "b"})
+	b.do(Event{Kind: Release, Session: "a", Fence: b.s.Holds[0].Fence})
+	data, err := EncodeChange(*b.out.Change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := DecodeChange(data, b.rev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := *b.out.Change
+	want.V = Version
+	granted := *want.Granted
+	granted.Fence = b.rev
+	want.Granted = &granted
+	if !reflect.DeepEqual(c, want) || c.Granted.Fence != b.s.Holds[0].Fence {
+		t.Errorf("read back %s as %+v, want %+v", data, c, want)
+	}
+	if _, err := DecodeChange([]byte("{"), 1); err == nil {
+		t.Error("a damaged entry is taken")
+	}
+}
+
+func TestNames(t *testing.T) {
+	s := State{Holds: []Hold{{Session: "a"}, {Session: "b", Part: "x"}}, Queue: []Waiter{{Session: "c"}, {Session: "a", Part: "y"}}}
+	if got := slices.Collect(s.Names); !slices.Equal(got, []string{"a", "b", "c", "a"}) {
+		t.Errorf("got %v", got)
+	}
+	for stop := range 4 {
+		n := 0
+		for range s.Names {
+			if n++; n > stop {
+				break
+			}
+		}
+		if n != stop+1 {
+			t.Errorf("went on after %d", n)
+		}
+	}
+	names := map[string]bool{}
+	for k := range kinds {
+		names[k.String()] = true
+	}
+	if len(names) != int(kinds) || Kind(99).String() != "kind 99" || Kind(-1).String() != "kind -1" {
+		t.Errorf("kinds are named %v", slices.Sorted(maps.Keys(names)))
+	}
+}
