@@ -11,7 +11,7 @@ import (
 type benchCmd struct {
 	Dir     string `help:"A directory on the disk to be measured." default:"." type:"existingdir"`
 	Waiters []int  `help:"Lengths of the queue." default:"1,10,100"`
-	Rounds  int    `help:"Hand-overs and acquires to measure for each." default:"300"`
+	Rounds  int    `help:"Hand-overs and acquires to measure for each." default:"500"`
 	Sockets int    `help:"Idle sessions for the measurement of memory; -1 leaves it out." default:"15000"`
 }
 

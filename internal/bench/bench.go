@@ -23,7 +23,7 @@ import (
 type Options struct {
 	Dir     string // for the data file, on the disk that is to be measured; default: the working directory
 	Waiters []int  // lengths of the queue; default 1, 10, 100
-	Rounds  int    // hand-overs and acquires measured for each; default 300
+	Rounds  int    // hand-overs and acquires measured for each; default 500
 	Sockets int    // idle sessions for the measurement of memory; default 15000; negative: leave it out
 	Out     io.Writer
 	// Child gives the command that runs Child with these arguments in a process of its own.
@@ -39,7 +39,7 @@ func Run(ctx context.Context, o Options) error {
 		o.Waiters = []int{1, 10, 100}
 	}
 	if o.Rounds == 0 {
-		o.Rounds = 300
+		o.Rounds = 500
 	}
 	if o.Sockets == 0 {
 		o.Sockets = 15000
@@ -119,7 +119,8 @@ func handOver(ctx context.Context, dir string, waiters, rounds int) (lock, floor
 	if err != nil {
 		return nil, nil, err
 	}
-	const warmUp = 20
+	// The first commits let the log of the data file grow; later ones write in place.
+	warmUp := min(150, rounds)
 	for i := range rounds + warmUp {
 		for _, side := range []struct {
 			relay

@@ -63,7 +63,7 @@ func (s *floorServer) OnMessage(conn *gws.Conn, message *gws.Message) {
 			s.queue = s.queue[1:]
 			write(first, &wire.Snapshot{Resource: r.Resource, Revision: s.turns, State: wire.Held, Waiting: len(s.queue),
 				Holder: &wire.Holder{User: "1", Name: "One", Since: now, You: true},
-				Mine:   &wire.Mine{State: "granted", Since: now, Fence: s.turns, ConfirmWithin: 10}})
+				Mine:   &wire.Mine{State: "granted", Since: now, Fence: s.turns + 1, ConfirmWithin: 10}})
 		}
 	}
 	write(conn, &wire.OK{ID: r.RequestID()})
@@ -98,7 +98,10 @@ func serve(ends *ending, handler http.Handler) (url string, err error) {
 }
 
 // floorRelay is a queue at a floorServer.
-type floorRelay struct{ ring ring }
+type floorRelay struct {
+	ring  ring
+	fence int64 // of the last turn
+}
 
 func newFloorRelay(ctx context.Context, ends *ending, dir string, waiters int) (*floorRelay, error) {
 	file, err := os.Create(filepath.Join(dir, "floor"))
@@ -116,7 +119,7 @@ func newFloorRelay(ctx context.Context, ends *ending, dir string, waiters int) (
 	if err != nil {
 		return nil, err
 	}
-	f := &floorRelay{}
+	f := &floorRelay{fence: 1}
 	for i := range waiters + 1 {
 		p, err := dial(ctx, url)
 		if err != nil {
@@ -135,13 +138,14 @@ func newFloorRelay(ctx context.Context, ends *ending, dir string, waiters int) (
 
 func (f *floorRelay) handOver(ctx context.Context) (time.Duration, error) {
 	holder, first := f.ring.pair()
-	took, _, err := pass(ctx, holder, first, 1)
+	took, g, err := pass(ctx, holder, first, f.fence)
 	if err != nil {
 		return 0, err
 	}
 	if _, err := holder.mine(ctx, holder.acquire()); err != nil {
 		return 0, err
 	}
+	f.fence = g.fence
 	f.ring.at++
 	return took, nil
 }

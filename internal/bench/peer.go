@@ -69,7 +69,7 @@ func (p *peer) OnMessage(conn *gws.Conn, message *gws.Message) {
 		if f.Mine != nil && f.Mine.State == "granted" {
 			select {
 			case p.grants <- grant{at, f.Mine.Fence}:
-			default: // said again, and nobody waits for it
+			default: // told again and again, and nobody waits for it
 			}
 		}
 	case *wire.OK, *wire.Error, *wire.Welcome:
@@ -140,16 +140,20 @@ func (p *peer) hello(ctx context.Context, token string) error {
 	return nil
 }
 
-// turn waits until the peer is granted what it waits for.
-func (p *peer) turn(ctx context.Context) (grant, error) {
+// turn waits until the peer is granted what it waits for, with a fence above one that it knows: of an older grant it may be told again.
+func (p *peer) turn(ctx context.Context, above int64) (grant, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	select {
-	case g := <-p.grants:
-		return g, nil
-	case <-p.ended:
-		return grant{}, fmt.Errorf("the connection ended: %w", p.err)
-	case <-ctx.Done():
-		return grant{}, fmt.Errorf("no grant came: %w", ctx.Err())
+	for {
+		select {
+		case g := <-p.grants:
+			if g.fence > above {
+				return g, nil
+			}
+		case <-p.ended:
+			return grant{}, fmt.Errorf("the connection ended: %w", p.err)
+		case <-ctx.Done():
+			return grant{}, fmt.Errorf("no grant came: %w", ctx.Err())
+		}
 	}
 }

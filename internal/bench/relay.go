@@ -33,7 +33,7 @@ func pass(ctx context.Context, holder, first *peer, fence int64) (time.Duration,
 	if err := holder.send(release); err != nil {
 		return 0, grant{}, err
 	}
-	g, err := first.turn(ctx)
+	g, err := first.turn(ctx, fence)
 	if err != nil {
 		return 0, g, err
 	}

@@ -168,6 +168,29 @@ func TestEveryDependencyHasItsReason(t *testing.T) {
 	}
 }
 
+// Every page of a decision is in the index, and every link of the index leads to a page.
+func TestEveryDecisionIsListed(t *testing.T) {
+	folder := filepath.Join(root, "docs/adr")
+	index, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(folder, "[0-9]*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	for _, page := range pages {
+		if name := filepath.Base(page); !strings.Contains(string(index), "("+name+")") {
+			t.Errorf("docs/adr/README.md does not list %s", name)
+		}
+	}
+	for _, m := range regexp.MustCompile(`\]\(([0-9]{4}-[^)]+)\)`).FindAllStringSubmatch(string(index), -1) {
+		if _, err := os.Stat(filepath.Join(folder, m[1])); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // The table bites: each of these was forbidden for a reason.
 func TestTableBites(t *testing.T) {
 	forbidden := []struct{ from, imports string }{

@@ -27,23 +27,17 @@ var (
 // shown is which tests name a fault: by folder, the names.
 type shown map[string][]string
 
-// command is how to repeat the tests, or nothing if there are none.
-func (s shown) command() string {
+// cell is what the table says of them. scripts/test -fault reads it.
+func (s shown) cell() string {
 	if len(s) == 0 {
 		return "not yet"
 	}
-	var names, folders []string
+	var list []string
 	for _, folder := range slices.Sorted(maps.Keys(s)) {
-		names = append(names, s[folder]...)
-		folders = append(folders, strings.TrimSuffix("./"+folder, "/."))
+		names := slices.Sorted(slices.Values(s[folder]))
+		list = append(list, fmt.Sprintf("`./%s`: %s", folder, strings.Join(names, ", ")))
 	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	pattern := names[0]
-	if len(names) > 1 {
-		pattern = "'" + strings.Join(names, `\|`) + "'"
-	}
-	return fmt.Sprintf("`bash scripts/test -run %s %s`", pattern, strings.Join(folders, " "))
+	return strings.Join(list, "; ")
 }
 
 // tests finds what every test says of faults, in the comment above it or in its body.
@@ -77,7 +71,7 @@ func tests(t *testing.T) map[string]shown {
 				if found[id] == nil {
 					found[id] = shown{}
 				}
-				folder := strings.TrimPrefix(filepath.ToSlash(folder), "./")
+				folder := strings.TrimSuffix(filepath.ToSlash(folder), ".") // the root is "./"
 				if !slices.Contains(found[id][folder], fn.Name.Name) {
 					found[id][folder] = append(found[id][folder], fn.Name.Name)
 				}
@@ -120,9 +114,9 @@ func TestFaultTable(t *testing.T) {
 			t.Errorf("%s has two lines", m[1])
 		}
 		rows[m[1]] = true
-		want := found[m[1]].command()
+		want := found[m[1]].cell()
 		if m[3] != want && !*write {
-			t.Errorf("%s is shown by %s, not by %s; run: go test ./internal/deptest -run TestFaultTable -write", m[1], want, m[3])
+			t.Errorf("%s is shown by %s; to say so in docs/operations.md, run: go test ./internal/deptest -run TestFaultTable -write", m[1], want)
 		}
 		return fmt.Sprintf("| %s | %s | %s |", m[1], m[2], want)
 	})
