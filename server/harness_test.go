@@ -19,6 +19,7 @@ import (
 
 	"github.com/editlock/editlock"
 	"github.com/editlock/editlock/server"
+	"github.com/editlock/editlock/store"
 	"github.com/editlock/editlock/store/mem"
 	"github.com/editlock/editlock/wire"
 )
@@ -47,20 +48,30 @@ type world struct {
 	addr string
 }
 
-func start(t testing.TB, change ...func(*server.Options)) *world {
+// setup is what a test may change.
+type setup struct {
+	server.Options
+	store  store.Store
+	listen func(net.Listener) net.Listener
+}
+
+func start(t testing.TB, change ...func(*setup)) *world {
 	t.Helper()
-	m, err := editlock.Open(context.Background(), mem.New(), editlock.Config{TTL: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+	o := &setup{
+		Options: server.Options{
+			Access:  server.Access{Keys: wire.Keys{appKey}, Issuer: "app", Audience: "editlock"},
+			LockKey: lockKey, Logger: slog.New(slog.DiscardHandler),
+		},
+		store: mem.New(), listen: func(l net.Listener) net.Listener { return l },
+	}
+	for _, f := range change {
+		f(o)
+	}
+	m, err := editlock.Open(context.Background(), o.store, editlock.Config{TTL: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := server.Options{
-		Access:  server.Access{Keys: wire.Keys{appKey}, Issuer: "app", Audience: "editlock"},
-		LockKey: lockKey, Logger: slog.New(slog.DiscardHandler),
-	}
-	for _, f := range change {
-		f(&o)
-	}
-	s, err := server.New(m, o)
+	s, err := server.New(m, o.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +81,7 @@ func start(t testing.TB, change ...func(*server.Options)) *world {
 	}
 	h := &http.Server{Handler: s}
 	served := make(chan struct{})
-	go func() { defer close(served); _ = h.Serve(l) }()
+	go func() { defer close(served); _ = h.Serve(o.listen(l)) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -125,6 +136,17 @@ type client struct {
 	deafen  func()
 	mu      sync.Mutex
 	id      int64
+	seen    map[string]int64 // the last revision of each resource, of the reading goroutine
+}
+
+// took wants what a client must take never to be older than what it has.
+func (c *client) took(s *wire.Snapshot) {
+	if s != nil {
+		if s.Revision < c.seen[s.Resource] {
+			c.Errorf("an answer takes %s back from revision %d to %d", s.Resource, c.seen[s.Resource], s.Revision)
+		}
+		c.seen[s.Resource] = max(s.Revision, c.seen[s.Resource])
+	}
 }
 
 func (w *world) connect(header ...string) *client {
@@ -139,7 +161,7 @@ func (w *world) connect(header ...string) *client {
 func (w *world) dial(header ...string) (*client, *http.Response, error) {
 	c := &client{
 		TB: w.TB, answers: make(chan wire.Frame, 1000), pushes: make(chan *wire.Snapshot, 10_000),
-		pings: make(chan *wire.Ping, 10_000), moves: make(chan *wire.Move, 10), closed: make(chan uint16, 1), deaf: make(chan struct{}),
+		pings: make(chan *wire.Ping, 10_000), moves: make(chan *wire.Move, 10), closed: make(chan uint16, 1), deaf: make(chan struct{}), seen: map[string]int64{},
 	}
 	c.deafen = sync.OnceFunc(func() { close(c.deaf) })
 	h := http.Header{"Sec-Websocket-Protocol": {wire.Subprotocol}}
@@ -185,10 +207,20 @@ func (e events) OnMessage(ws *gws.Conn, m *gws.Message) {
 			_ = ws.WriteString(fmt.Sprintf(`{"type":"pong","ping":%d}`, f.Ping))
 		}
 	case *wire.Snapshot:
+		e.c.seen[f.Resource] = max(f.Revision, e.c.seen[f.Resource])
 		e.c.pushes <- f
 	case *wire.Move:
 		e.c.moves <- f
 	default:
+		switch f := f.(type) {
+		case *wire.OK:
+			e.c.took(f.Snapshot)
+			for i := range f.Snapshots {
+				e.c.took(&f.Snapshots[i])
+			}
+		case *wire.Error:
+			e.c.took(f.Snapshot)
+		}
 		e.c.answers <- f
 	}
 }
@@ -461,4 +493,26 @@ func (r *raw) wantClose(code uint16) {
 			return
 		}
 	}
+}
+
+// logSpy is a log that tells when a message is written.
+type logSpy struct {
+	slog.Handler
+	text  string
+	found chan slog.Record
+}
+
+func newLog(text string) *logSpy {
+	return &logSpy{slog.DiscardHandler, text, make(chan slog.Record, 100)}
+}
+
+func (l *logSpy) logger() *slog.Logger { return slog.New(l) }
+
+func (l *logSpy) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *logSpy) Handle(_ context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, l.text) {
+		l.found <- r
+	}
+	return nil
 }

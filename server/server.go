@@ -242,6 +242,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *wire.Problem)
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		h.Set("Retry-After", "2")
 	}
+	if r.ContentLength != 0 {
+		h.Set("Connection", "close") // a body that nobody reads is not waited for
+	}
 	w.WriteHeader(p.Status)
 	if body, err := json.Marshal(p); err == nil {
 		_, _ = w.Write(body)

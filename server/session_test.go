@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/editlock/editlock/server"
 	"github.com/editlock/editlock/wire"
 )
 
@@ -173,13 +172,11 @@ func TestPrefixPushes(t *testing.T) {
 	for _, name := range []string{"article/1", "article/2", "article/3"} {
 		ana.hold(name)
 	}
-	for _, name := range []string{"article/1", "article/3"} {
-		c.pushed(name, func(s *wire.Snapshot) bool {
-			if s.Resource == "article/2" {
-				t.Error("told about a resource that the token does not show")
-			}
-			return s.State == wire.Held
-		})
+	for last := ""; last != "article/3"; {
+		push := recv(t, c.pushes, "a push about article/3")
+		if last = push.Resource; last == "article/2" {
+			t.Error("told about a resource that the token does not show")
+		}
 	}
 	c.ok(&wire.Unwatch{ID: c.nextID(), Prefix: ptr("article/")})
 }
@@ -241,7 +238,7 @@ func TestAccessTokenExpires(t *testing.T) {
 }
 
 func TestHelloLate(t *testing.T) {
-	w := start(t, func(o *server.Options) { o.HelloTimeout = 50 * time.Millisecond })
+	w := start(t, func(o *setup) { o.HelloTimeout = 50 * time.Millisecond })
 	w.connect().closedWith(wire.CloseHelloLate)
 }
 
@@ -251,6 +248,32 @@ func TestHelloMustBeFirst(t *testing.T) {
 		c := w.connect()
 		c.fails(r, wire.BadRequest)
 		c.closedWith(wire.CloseBadMessage)
+	}
+}
+
+// A client takes an answer whatever it knew before: so no news may overtake an answer that does not have it.
+func TestAnswersNeverGoBack(t *testing.T) {
+	w := start(t, fast)
+	ana, ben := w.page("ana"), w.page("ben")
+	ben.ok(&wire.Watch{ID: 1, Prefix: ptr("article/")})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 300 {
+			ana.send(&wire.Acquire{ID: ana.nextID(), Target: target("article/42")})
+			recv(t, ana.answers, "an answer")
+			ana.send(&wire.Cancel{ID: ana.nextID(), Target: target("article/42")})
+			recv(t, ana.answers, "an answer")
+		}
+	}()
+	for i := int64(2); ; i += 2 { // the harness compares revisions
+		select {
+		case <-done:
+			return
+		default:
+			ben.ok(&wire.Watch{ID: i, Target: target("article/42")})
+			ben.ok(&wire.Watch{ID: i + 1, Prefix: ptr("article/")})
+		}
 	}
 }
 
