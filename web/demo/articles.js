@@ -8,7 +8,7 @@ function badge({state, holder, waiting}) {
   if (state !== "held" || !holder) return [];
   const avatar = document.createElement("span"), waits = document.createElement("span");
   avatar.className = "avatar";
-  avatar.dataset.person = avatar.textContent = holder.name;
+  avatar.dataset.person = holder.name;
   avatar.textContent = holder.name[0];
   avatar.ariaHidden = "true";
   waits.className = "waits";

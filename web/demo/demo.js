@@ -11,6 +11,7 @@ class Side {
   constructor(element) {
     this.element = element;
     this.name = element.dataset.side;
+    this.title = $("h2", element).textContent;
     element.append($("#side").content.cloneNode(true));
     this.panes = Object.fromEntries(people.map(person =>
       [person, new Pane(this.name, person, () => control({action: "restore", side: this.name, person}))]));
@@ -93,15 +94,14 @@ listen(sides.flatMap(side => Object.values(side.panes)));
 const deeds = {
   kill() {},
   cut() {},
-  close: pane => { if (pane?.front) pane.close(pane.front); },
-  reload: pane => pane?.front && reload(pane.front),
-  duplicate: pane => pane?.front && pane.open(),
-  malformed: pane => pane?.front?.do("malformed"),
+  close: pane => { if (pane.front) pane.close(pane.front); },
+  reload: pane => pane.front && reload(pane.front),
+  duplicate: pane => pane.front && pane.open(),
+  malformed: pane => pane.front?.do("malformed"),
   async stale(pane, side) {
     // A save of the holder's is on its way, and takes long. Meanwhile the lock goes to the other one, who saves, and back.
     const mate = side.panes[other(pane.person)];
     const mine = pane.front, theirs = mate.front ?? mate.open();
-    if (!mine) return;
     if (theirs.phase === "reading" || theirs.phase === "lost") await theirs.do("enter").catch(() => reload(theirs));
     await theirs.until("waiting");
     await mine.do("write", `\n${pane.person}, from a slow train.`);
@@ -133,13 +133,15 @@ async function control(body) {
 async function press(name) {
   if (name === "again") return again();
   if (name === "cut" && sides.some(side => side.state?.cut.length)) return control({action: "restore"});
+  if (name === "stale") {
+    const early = sides.find(side => side.panes[side.state.holder]?.front?.phase !== "editing");
+    if (early) throw new Error(`Nobody can edit on the side of ${early.title} just now. Let somebody in first.`);
+  }
   const {holders} = await control({action: name});
   const results = await Promise.allSettled(sides.map(async side => {
-    const pane = side.panes[holders[side.name]] ?? (name === "stale" ? null : side.panes.Ana);
-    if (!pane) throw new Error("Nobody holds the article: let somebody in first.");
-    return deeds[name](pane, side);
+    return deeds[name](side.panes[holders[side.name]] ?? side.panes.Ana, side);
   }));
-  const failed = results.map((result, i) => result.reason && `${sides[i].name}: ${result.reason.message}`).filter(Boolean);
+  const failed = results.map((result, i) => result.reason && `${sides[i].title}: ${result.reason.message}`).filter(Boolean);
   if (failed.length) throw new Error(failed.join("; "));
 }
 

@@ -1,0 +1,168 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/editlock/editlock/internal/browser"
+)
+
+// visitor is somebody at the page "Try to get it stuck".
+type visitor struct {
+	t *testing.T
+	*browser.Page
+}
+
+func (v visitor) press(button string) {
+	v.t.Helper()
+	v.Click(fmt.Sprintf(`document.querySelector("[data-do=%s]")`, button))
+}
+
+// reads waits until a part of one side says something.
+func (v visitor) reads(side, part, want string) {
+	v.t.Helper()
+	v.Wait(fmt.Sprintf(`document.querySelector(".side[data-side=%s] %s").innerText.includes(%q)`, side, part, want))
+}
+
+func (v visitor) tells(side, want string) { v.t.Helper(); v.reads(side, ".story", want) }
+func (v visitor) holds(side, who string)  { v.t.Helper(); v.reads(side, "[data-show=holder]", who) }
+func (v visitor) waits(side, who string)  { v.t.Helper(); v.reads(side, "[data-show=waiting]", who) }
+func (v visitor) counts(side, kind, n string) {
+	v.t.Helper()
+	v.reads(side, "[data-count="+kind+"] dd", n)
+}
+
+// fresh begins anew: Ana edits, Ben waits, on both sides.
+func (v visitor) fresh() {
+	v.t.Helper()
+	v.press("again")
+	for _, side := range []string{usualSide, editlockSide} {
+		v.reads(side, ".story", "Nothing has happened yet")
+		v.settled(side)
+	}
+}
+
+func (v visitor) settled(side string) {
+	v.t.Helper()
+	v.holds(side, "Ana")
+	v.waits(side, "Ben")
+}
+
+// unharmed: editlock never has anything to count.
+func (v visitor) unharmed() {
+	v.t.Helper()
+	counted := v.Text(`[...document.querySelectorAll(".side[data-side=editlock] .count dd")].map(n => n.textContent).join()`)
+	if counted != "0,0,0" {
+		v.t.Errorf("editlock: stuck, double, overwritten = %s; %s", counted, v.Text(`document.querySelector(".side[data-side=editlock] .story").innerText`))
+	}
+}
+
+// Every button, on both sides, in a real browser: the usual design fails as its README says, and editlock does not.
+func TestButtons(t *testing.T) {
+	url, _ := start(t)
+	v := visitor{t, browser.Launch(t).Page(t)}
+	v.Look(browser.Look{Width: 1440, Height: 1000})
+	v.Open(url)
+	for _, side := range []string{usualSide, editlockSide} {
+		v.settled(side)
+	}
+
+	t.Run("stale", func(t *testing.T) { // Faults: B10
+		v.press("stale")
+		v.tells(editlockSide, "refused with 409")
+		v.counts(usualSide, "overwritten", "1")
+		v.tells(usualSide, "replaced a newer text")
+		v.unharmed()
+	})
+	t.Run("kill", func(t *testing.T) { // Faults: N1
+		v.fresh()
+		v.press("kill")
+		v.tells(editlockSide, "took its session up again: the same fence")
+		v.tells(usualSide, "nothing in this design will ever clear it")
+		v.unharmed()
+	})
+	t.Run("reload", func(t *testing.T) { // Faults: B5
+		v.fresh()
+		v.press("reload")
+		v.tells(editlockSide, "the same lock, the same fence")
+		v.unharmed()
+	})
+	t.Run("duplicate, and close the copy", func(t *testing.T) { // Faults: B6, B7
+		v.fresh()
+		v.press("duplicate")
+		v.tells(editlockSide, "a session of its own")
+		v.counts(usualSide, "double", "1")
+		v.press("close")
+		v.holds(usualSide, "Ben") // though Ana's first tab is open
+		v.tells(editlockSide, "goes on with the same fence")
+		v.unharmed()
+	})
+	t.Run("close", func(t *testing.T) {
+		v.fresh()
+		v.press("close")
+		v.tells(editlockSide, "after the 5 s that a reload may take its lease ended and Ben was let in")
+		v.holds(usualSide, "Ben")
+		v.unharmed()
+	})
+	t.Run("cut and mend", func(t *testing.T) { // Faults: W1, W2, B8
+		v.fresh()
+		v.press("cut")
+		v.tells(editlockSide, "stop believing before the lease of 10 s ends")
+		v.tells(editlockSide, "stopped answering; its lease ended after 10 s and Ben was let in")
+		v.counts(usualSide, "double", "1")
+		v.tells(usualSide, "both say: You are editing")
+		v.press("cut")
+		v.Wait(`!document.querySelector(".pane[data-cut]")`)
+		v.holds(editlockSide, "Ben")
+		v.unharmed()
+	})
+	t.Run("malformed", func(t *testing.T) { // Faults: A2
+		v.fresh()
+		v.press("malformed")
+		v.tells(usualSide, "nothing in this design will ever clear it")
+		v.tells(editlockSide, "Ben was let in")
+		v.counts(usualSide, "stuck", "1")
+		v.unharmed()
+		v.Click(`document.querySelector(".side[data-side=usual] .clear")`)
+		v.counts(usualSide, "stuck", "1")
+		v.Wait(`!document.querySelector(".side[data-side=usual] .clear")`)
+	})
+}
+
+// The plain demo: two windows on one article.
+func TestTwoWindows(t *testing.T) {
+	url, _ := start(t)
+	b := browser.Launch(t)
+	list, ana, ben := b.Page(t), b.Page(t), b.Page(t)
+	list.Open(url + "articles")
+	state := func(p *browser.Page, want string) {
+		t.Helper()
+		p.Wait(fmt.Sprintf(`document.querySelector("edit-lock")?.dataset.state === %q`, want))
+	}
+	ana.Open(url + "articles/43?as=Ana")
+	state(ana, "held")
+	badge := `document.querySelector("[data-resource='article/43'] .badge").innerText`
+	list.Wait(badge + `.includes("Ana is editing")`)
+	ben.Open(url + "articles/43?as=Ben")
+	state(ben, "waiting")
+	list.Wait(badge + `.includes("1 waits")`)
+
+	ana.Click(`document.querySelector("textarea")`)
+	ana.Type("Ana was here. ")
+	ana.Click(`document.querySelector("[data-edit-lock-done]")`)
+	ana.Wait(`document.querySelector("output").innerText.includes("Saved as version 2")`)
+	state(ben, "held")
+	if text := ben.Text(`document.querySelector("textarea").value`); !strings.Contains(text, "Ana was here.") {
+		t.Fatalf("Ben was let in with old text: %q", text)
+	}
+	list.Wait(badge + `.includes("Ben is editing")`)
+	// Ben saves, and goes on.
+	ben.Click(`document.querySelector("textarea")`)
+	ben.Type("Ben too. ")
+	ben.Click(`document.querySelector("button.primary")`)
+	ben.Wait(`document.querySelector("output").innerText.includes("Saved as version 3")`)
+	state(ben, "held")
+	ben.Close()
+	list.Wait(badge + ` === ""`)
+}

@@ -1,0 +1,175 @@
+package demo
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lxzan/gws"
+)
+
+// start runs the demo, and returns the address of its page and the supervisor's own view.
+func start(t *testing.T) (url string, s *supervisor) {
+	t.Helper()
+	ready, ended := make(chan string, 1), make(chan error, 1)
+	o := Options{
+		Dir: t.TempDir(), TTL: 10 * time.Second, Pause: 200 * time.Millisecond,
+		Log: slog.New(slog.DiscardHandler), Ready: func(url string) { ready <- url },
+	}
+	listener := listen(t)
+	s, err := newSupervisor(o, listener.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { ended <- s.run(ctx, listener) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case url := <-ready:
+		return url, s
+	case err := <-ended:
+		ended <- nil
+		t.Fatal(err)
+	case <-time.After(soon):
+		t.Fatal("the servers do not answer")
+	}
+	panic("unreachable")
+}
+
+// await waits until a condition holds.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(soon)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+func post(t *testing.T, url, body string, header ...string) (int, string) {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		q.Header.Set(header[i], header[i+1])
+	}
+	a, err := http.DefaultClient.Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Body.Close() }()
+	text, err := io.ReadAll(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.StatusCode, string(text)
+}
+
+func (s *supervisor) pid(side string) int {
+	p := s.servers[side]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child == nil {
+		return 0
+	}
+	return p.child.Pid
+}
+
+// Faults: N1
+func TestServersAreReallyKilledAndStartedAgain(t *testing.T) {
+	url, s := start(t)
+	// Ana edits on the usual side: a real connection, through her link.
+	socket, _, err := gws.NewClient(&gws.BuiltinEventHandler{}, &gws.ClientOption{
+		Addr: "ws://" + s.links[usualSide]["Ana"].listener.Addr().String() + "/ws?user=Ana",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{})
+	go func() { socket.ReadLoop(); close(closed) }()
+	if err := socket.WriteString(`{"action":"subscribe_instance","pk":42}`); err != nil {
+		t.Fatal(err)
+	}
+	holder := func() string {
+		s.referee.mu.Lock()
+		defer s.referee.mu.Unlock()
+		return s.referee.facts[usualSide].Holder
+	}
+	await(t, "Ana holds", func() bool { return holder() == "Ana" })
+
+	usual, editlock := s.pid(usualSide), s.pid(editlockSide)
+	if status, text := post(t, url+"demo/control", `{"action":"kill"}`); status != http.StatusOK || !strings.Contains(text, `"usual":"Ana"`) {
+		t.Fatal(status, text)
+	}
+	select {
+	case <-closed:
+	case <-time.After(soon):
+		t.Fatal("Ana's connection outlives the server")
+	}
+	await(t, "both are back", func() bool {
+		a, b := s.servers[usualSide].life(), s.servers[editlockSide].life()
+		return a.up && b.up && a.starts == 2 && b.starts == 2
+	})
+	if s.pid(usualSide) == usual || s.pid(editlockSide) == editlock {
+		t.Fatal("the same processes")
+	}
+	if holder() != "Ana" {
+		t.Fatal("the usual design's row was cleared by a kill")
+	}
+	await(t, "the articles answer", func() bool {
+		a, err := http.Get(url + "api/articles/42")
+		if err != nil {
+			return false
+		}
+		_ = a.Body.Close()
+		return a.StatusCode == http.StatusOK
+	})
+	// Killed again while it is down or up: the answer says so, and nothing breaks.
+	if status, text := post(t, url+"demo/control", `{"action":"clear"}`); status != http.StatusOK {
+		t.Fatal(status, text)
+	}
+	await(t, "cleared by hand", func() bool { return holder() == "" })
+}
+
+// Faults: A7, A14
+func TestControlIsForTheSameOriginOnly(t *testing.T) {
+	url, s := start(t)
+	pid := s.pid(editlockSide)
+	for _, path := range []string{"demo/control", "demo/tab"} {
+		for _, header := range [][]string{
+			{"Origin", "http://elsewhere.example"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "null"},
+		} {
+			if status, text := post(t, url+path, `{"action":"kill"}`, header...); status != http.StatusForbidden {
+				t.Errorf("%s %v: %d %s", path, header, status, text)
+			}
+		}
+	}
+	if status, _ := post(t, url+"demo/control", `{"action":"dance"}`, "Origin", strings.TrimSuffix(url, "/")); status != http.StatusBadRequest {
+		t.Error("an unknown action was done")
+	}
+	if status, _ := post(t, url+"demo/tab", `{"tab":"x","side":"usual","person":"Eve"}`); status != http.StatusBadRequest {
+		t.Error("a tab of nobody was taken")
+	}
+	if status, _ := post(t, url+"demo/control", `{`); status != http.StatusBadRequest {
+		t.Error("half a message was taken")
+	}
+	if s.pid(editlockSide) != pid {
+		t.Error("the server was killed from elsewhere")
+	}
+}
