@@ -273,7 +273,11 @@ func (m *Manager) adopt(id string) *session {
 
 // write applies a group.
 func (m *Manager) write(g store.Group) (int64, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), m.cfg.StoreTimeout)
+	return m.writeWithin(m.cfg.StoreTimeout, g)
+}
+
+func (m *Manager) writeWithin(d time.Duration, g store.Group) (int64, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), d)
 	defer cancel()
 	return m.w.Write(ctx, g)
 }

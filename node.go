@@ -13,6 +13,8 @@ import (
 const (
 	sweepEvery = time.Second
 	renewEvery = 2 * time.Second
+	// renewTimeout is longer than that of other writes: a store that is merely slow must not silence a node.
+	renewTimeout = 6 * time.Second
 )
 
 // node is the life of this Manager among those on the same store: docs/lease.md, decision 4.
@@ -152,7 +154,7 @@ func (m *Manager) renew() error {
 	if err != nil {
 		return err
 	}
-	got, err := m.write(store.Group{{Key: nodeKey + id, Expect: rev, Data: data}})
+	got, err := m.writeWithin(renewTimeout, store.Group{{Key: nodeKey + id, Expect: rev, Data: data}})
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnknown) {
 		return m.recheck(id, err)
 	} else if err != nil {
@@ -367,7 +369,7 @@ func (m *Manager) finish(s *session) {
 		})
 	}
 	if empty {
-		m.forget(s)
+		m.task(func() { m.forget(s) }) // beside the loop, which must not wait for the store but to renew
 	}
 }
 

@@ -93,7 +93,7 @@ func inProcess(t testing.TB, cfg editlock.Config) (url string, m *editlock.Manag
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Logger = slog.New(slog.DiscardHandler)
+	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	m, err = editlock.Open(context.Background(), st, cfg)
 	if err != nil {
 		t.Fatal(err)

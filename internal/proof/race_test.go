@@ -104,7 +104,10 @@ func TestChurnLeavesNoGhostAndLosesNoHandOver(t *testing.T) {
 	ctx := within(t)
 	start := time.Now()
 	survivors := make([][]*swarm.Page, rounds)
+	gate := make(chan struct{}, 100)
 	each(t, rounds, func(round int) error {
+		gate <- struct{}{}
+		defer func() { <-gate }()
 		resource := fmt.Sprint("article/", round)
 		random := rand.New(rand.NewPCG(1, uint64(round)))
 		var stay []*swarm.Page
@@ -140,8 +143,10 @@ func TestChurnLeavesNoGhostAndLosesNoHandOver(t *testing.T) {
 					}
 					fallthrough // it was granted and confirmed before the cancel: then it is held
 				case 3:
-					if _, err := p.Release(ctx, resource, p.Fence(resource), ""); err != nil {
-						return err
+					if f := p.Fence(resource); f != 0 {
+						if _, err := p.Release(ctx, resource, f, ""); err != nil {
+							return err
+						}
 					}
 					p.Drop()
 				case 4: // a reload: the next page resumes the session
@@ -254,32 +259,30 @@ func TestFiveThousandConnectionsClosedAtOnce(t *testing.T) {
 		p.Drop()
 	}
 	closed := time.Now()
-	ten := make([]*swarm.Page, 50)
-	each(t, len(ten), func(i int) (err error) {
-		ten[i], err = patiently(ctx, s.url(), fmt.Sprint("newcomer", i))
-		return err
-	})
-	each(t, len(ten), func(k int) error {
-		for i := k; i < n; i += len(ten) {
-			if _, err := patientAcquire(ctx, ten[k], resource(i)); err != nil {
+	newcomers := make([]*swarm.Page, 250)
+	each(t, len(newcomers), func(k int) (err error) {
+		if newcomers[k], err = patiently(ctx, s.url(), fmt.Sprint("newcomer", k)); err != nil {
+			return err
+		}
+		defer newcomers[k].Drop()
+		for i := k; i < n; i += len(newcomers) {
+			if err := pause(ctx, 200*time.Millisecond); err != nil { // a connection has 20 messages a second
 				return err
 			}
-			fence, err := ten[k].AwaitHeld(ctx, resource(i))
+			if _, err := newcomers[k].Acquire(ctx, resource(i), true); err != nil {
+				return err
+			}
+			fence, err := newcomers[k].AwaitHeld(ctx, resource(i))
 			if err != nil {
 				return err
 			}
-			if _, err := ten[k].Release(ctx, resource(i), fence, ""); err != nil && !isRateLimited(err) {
+			if _, err := newcomers[k].Release(ctx, resource(i), fence, ""); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	t.Logf("all %d were somebody else's within %v of the close (TTL 10 s)", n, time.Since(closed).Round(time.Second))
-}
-
-func isRateLimited(err error) bool {
-	var e *wire.Error
-	return errors.As(err, &e) && e.Code == wire.RateLimited
 }
 
 // patiently opens a page, as often as the server asks it to come later.
@@ -291,18 +294,6 @@ func patiently(ctx context.Context, url, user string) (*swarm.Page, error) {
 		}
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
 			return nil, err
-		}
-	}
-}
-
-func patientAcquire(ctx context.Context, p *swarm.Page, resource string) (wire.Snapshot, error) {
-	for {
-		s, err := p.Acquire(ctx, resource, true)
-		if !isRateLimited(err) {
-			return s, err
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return s, err
 		}
 	}
 }

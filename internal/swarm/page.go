@@ -130,18 +130,30 @@ func (p *Page) Do(ctx context.Context, make func(id int64) wire.Request) (wire.F
 
 func newAnswer() chan wire.Frame { return make(chan wire.Frame, 1) }
 
-// about sends a request about a resource and takes up the snapshot of its answer.
+// about sends a request about a resource and takes up the snapshot of its answer. As a page does, it asks again
+// when the server says that it cannot answer now: every request may be repeated.
 func (p *Page) about(ctx context.Context, make func(id int64) wire.Request) (wire.Snapshot, error) {
-	f, err := p.Do(ctx, make)
-	if e, is := f.(*wire.Error); is && e.Snapshot != nil {
-		p.take(*e.Snapshot)
-		return *e.Snapshot, err
+	for {
+		f, err := p.Do(ctx, make)
+		e, refused := f.(*wire.Error)
+		if refused && (e.Code == wire.RateLimited || e.Code == wire.Unavailable || e.Code == wire.UnknownOutcome) {
+			select {
+			case <-time.After(max(time.Duration(float64(e.RetryAfter)*float64(time.Second)), 100*time.Millisecond)):
+				continue
+			case <-ctx.Done():
+				return wire.Snapshot{}, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			}
+		}
+		if refused && e.Snapshot != nil {
+			p.take(*e.Snapshot)
+			return *e.Snapshot, err
+		}
+		if ok, is := f.(*wire.OK); is && ok.Snapshot != nil {
+			p.take(*ok.Snapshot)
+			return *ok.Snapshot, err
+		}
+		return wire.Snapshot{}, err
 	}
-	if ok, is := f.(*wire.OK); is && ok.Snapshot != nil {
-		p.take(*ok.Snapshot)
-		return *ok.Snapshot, err
-	}
-	return wire.Snapshot{}, err
 }
 
 // Acquire asks for a resource, waiting or not.
@@ -319,17 +331,23 @@ func (p *Page) take(s wire.Snapshot) {
 		p.told[s.Resource]++
 	}
 	confirm := fresh && s.Mine.State == "granted" && !p.absent
+	again := s.Mine != nil && s.Mine.State == "absent" && (old.Mine == nil || old.Mine.State != "absent") && !p.absent
 	p.wake()
 	p.mu.Unlock()
-	if confirm {
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			_, _ = p.about(ctx, func(id int64) wire.Request {
-				return &wire.Confirm{ID: id, Target: wire.Target{Resource: s.Resource}, Fence: s.Mine.Fence}
-			})
-		}()
+	target := wire.Target{Resource: s.Resource}
+	switch {
+	case confirm:
+		go p.insist(func(id int64) wire.Request { return &wire.Confirm{ID: id, Target: target, Fence: s.Mine.Fence} })
+	case again: // the page is here after all
+		go p.insist(func(id int64) wire.Request { return &wire.Acquire{ID: id, Target: target} })
 	}
+}
+
+// insist sends a request that nobody waits for.
+func (p *Page) insist(make func(id int64) wire.Request) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, _ = p.about(ctx, make)
 }
 
 // wake tells those who wait for news. p.mu is held.
