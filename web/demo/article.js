@@ -2,6 +2,7 @@
 // the <edit-lock> element's business.
 const element = document.querySelector("edit-lock");
 const form = () => element.querySelector("form"); // it is replaced when fresh content comes
+const fields = () => [...form().querySelectorAll("input:not([type=hidden]), textarea")];
 const url = location.pathname.replace("/articles/", "/api/articles/");
 
 /** Gives the request of a save as it would be sent now; waits while it is not certain that the lock is held. */
@@ -19,6 +20,7 @@ async function save(request, options) {
   const content = await answer.json();
   if (answer.ok) {
     form().elements.version.value = content.version;
+    for (const field of fields()) field.defaultValue = field.value;
     element.saved({version: String(content.version), ...options});
     say(`Saved as version ${content.version}.`);
   } else {
@@ -36,6 +38,10 @@ function say(text, tone = "") {
 element.addEventListener("submit", async event => {
   event.preventDefault();
   const done = event.submitter?.hasAttribute("data-edit-lock-done") ?? false;
+  if (done && fields().every(field => field.value === field.defaultValue)) {
+    element.saved({version: form().elements.version.value, done});
+    return say("Nothing was changed.");
+  }
   say("Saving …");
   try {
     await save(null, {done});

@@ -31,7 +31,7 @@ class Tab {
   }
 
   set(phase) {
-    this.phase = phase;
+    this.phase = this.frame.dataset.phase = phase;
     report(this, phase);
     for (const wait of this.waits) wait();
   }
