@@ -46,3 +46,47 @@ func same(a, b State) bool {
 			return w.Ticket == v.Ticket && w.Session == v.Session && w.Part == v.Part && w.Since == v.Since && w.Absent == v.Absent
 		})
 }
+
+// effect: an event that fits does what it is for.
+func (t transition) effect() error {
+	if !t.fits() {
+		return nil
+	}
+	h := t.after.HoldOf(t.e.Session, t.e.Part)
+	n, w := t.after.Place(t.e.Session, t.e.Part)
+	places := slices.ContainsFunc(t.after.Queue, func(w Waiter) bool { return w.Session == t.e.Session })
+	own := func(state func(Hold) bool) bool {
+		return slices.ContainsFunc(t.after.Holds, func(h Hold) bool { return h.Session == t.e.Session && state(h) })
+	}
+	ok := true
+	switch t.e.Kind {
+	case Acquire:
+		ok = t.out.Answer != Stale && t.out.Answer != Done && (n == 0 || !bool(w.Absent))
+		if len(t.before.Holds)+len(t.before.Queue) == 0 {
+			ok = t.out.Answer == Granted
+		}
+	case Confirm:
+		ok = h != nil && h.Fence == t.e.Fence && h.Confirmed && t.out.Answer == Done
+	case Release:
+		ok = h == nil || h.Fence != t.e.Fence
+		if t.e.Version != "" {
+			ok = ok && t.after.Version == version(t.e.Version)
+		}
+	case Cancel:
+		before := t.before.HoldOf(t.e.Session, t.e.Part)
+		ok = n == 0 && (h == nil || before != nil && before.Confirmed)
+	case Lapse:
+		ok = !places && !own(func(h Hold) bool { return h.Confirmed && !h.Lapsed }) &&
+			own(func(h Hold) bool { return !h.Confirmed }) == t.out.More
+	case Resume:
+		ok = !own(func(h Hold) bool { return h.Lapsed })
+	case End:
+		ok = !places && own(func(Hold) bool { return true }) == t.out.More
+	case Changed:
+		ok = t.after.Version == version(t.e.Version)
+	}
+	if !ok {
+		return fmt.Errorf("a %s that fits did not do what it is for: answer %s", t.e.Kind, answers[t.out.Answer])
+	}
+	return nil
+}

@@ -44,7 +44,7 @@ func (t transition) judge() error {
 	if err := Check(t.after); err != nil {
 		return err
 	}
-	for _, f := range []func() error{t.holders, t.kept, t.waiters, t.answer, t.late, t.due} {
+	for _, f := range []func() error{t.holders, t.kept, t.waiters, t.answer, t.late, t.effect, t.due} {
 		if err := f(); err != nil {
 			return err
 		}
@@ -284,7 +284,7 @@ func (t transition) passedOn(session, part string) bool {
 func (t transition) answer() error {
 	h := t.after.HoldOf(t.e.Session, t.e.Part)
 	n, _ := t.after.Place(t.e.Session, t.e.Part)
-	full := len(t.before.Queue) >= t.r.Queue || len(t.before.Holds) >= maxHolds
+	full := len(t.before.Queue) >= t.r.Queue
 	ok := true
 	switch t.out.Answer {
 	case Granted:
@@ -292,9 +292,9 @@ func (t transition) answer() error {
 	case Queued:
 		ok = t.e.Kind == Acquire && !t.e.NoWait && n > 0
 	case Locked:
-		ok = t.e.Kind == Acquire && t.e.NoWait && h == nil
+		ok = t.e.Kind == Acquire && t.e.NoWait && h == nil && t.taken()
 	case QueueFull:
-		ok = t.e.Kind == Acquire && full && n == 0 && h == nil
+		ok = t.e.Kind == Acquire && !t.e.NoWait && full && n == 0 && h == nil && t.taken()
 	case Stale:
 		ok = t.e.Kind == Acquire || t.e.Kind == Confirm || t.e.Kind == Changed || t.e.Kind == Resume
 	case Done:
@@ -304,6 +304,15 @@ func (t transition) answer() error {
 		return fmt.Errorf("the answer to %s is %v", t.e.Kind, t.out.Answer)
 	}
 	return nil
+}
+
+// taken: somebody who is there holds what the event asks for, or comes before, or has had this step's one grant.
+func (t transition) taken() bool {
+	return len(t.after.Holds) >= maxHolds || t.out.Change != nil && t.out.Change.Granted != nil ||
+		slices.ContainsFunc(t.after.Holds, func(h Hold) bool { return conflict(h.Part, t.e.Part) }) ||
+		slices.ContainsFunc(t.after.Queue, func(w Waiter) bool {
+			return conflict(w.Part, t.e.Part) && !bool(w.Absent) && t.there(w.Session)
+		})
 }
 
 // late: S6. An event that does not fit changes no more than the passing of time would.

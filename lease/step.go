@@ -170,21 +170,21 @@ func (t *step) acquire(e Event) {
 		t.s.Queue[n-1].Absent = false
 		return
 	}
-	if !e.NoWait && len(t.s.Queue) >= t.Queue {
-		t.out.Answer = QueueFull
-		return
-	}
 	w := Waiter{Ticket: t.s.Ticket + 1, Session: e.Session, Part: e.Part, Since: t.now.Unix()}
 	t.s.Queue = append(t.s.Queue, w)
-	if !e.NoWait {
+	full := len(t.s.Queue) > t.Queue
+	if !full && !e.NoWait {
 		t.s.Ticket++
 		return
 	}
-	// It does not want to wait: it stands at the end only to see whether it would be let in.
+	// It does not want to wait, or cannot: it stands at the end only to see whether it is let in. A queue of
+	// people who are not there must not shut out the one who is.
 	t.settle()
 	t.leave(func(w Waiter) bool { return w.Session == e.Session && w.Part == e.Part })
 	if h := t.s.HoldOf(e.Session, e.Part); h != nil {
 		h.Ticket = 0
+	} else if !e.NoWait {
+		t.out.Answer = QueueFull
 	}
 }
 

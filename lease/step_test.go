@@ -1,9 +1,6 @@
 package lease
 
 import (
-	"maps"
-	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -281,6 +278,29 @@ func TestWithoutWaiting(t *testing.T) {
 	}
 }
 
+// A queue that is full of people who are not there shuts nobody out of a free lock.
+func TestFullQueueOfTheAbsent(t *testing.T) {
+	b := newBench(t, "a", "b", "c", "d")
+	b.r.Queue = 2
+	for _, id := range []string{"a", "b", "c"} {
+		b.do(Event{Kind: Acquire, Session: id})
+	}
+	if got := b.do(Event{Kind: Acquire, Session: "d"}); got != QueueFull {
+		t.Errorf("a full queue: answer %v", got)
+	}
+	b.do(Event{Kind: Release, Session: "a", Fence: b.s.Holds[0].Fence})
+	for range 2 { // b and c do not react
+		b.after(b.r.Confirm)
+		b.do(Event{Kind: Look})
+	}
+	if b.holder() != "" || len(b.s.Queue) != 2 {
+		t.Fatalf("%s holds, %d wait", b.holder(), len(b.s.Queue))
+	}
+	if got := b.do(Event{Kind: Acquire, Session: "d"}); got != Granted || b.holder() != "d" || len(b.s.Queue) != 2 {
+		t.Errorf("a queue of the absent: answer %v, %s holds, %d wait", got, b.holder(), len(b.s.Queue))
+	}
+}
+
 // What one step cannot do is due at once, and each step does some of it.
 func TestOneChangeAStep(t *testing.T) {
 	b := newBench(t, "a", "b", "c", "d")
@@ -338,56 +358,5 @@ func TestChangedWhileFree(t *testing.T) {
 	b.after(time.Minute)
 	if b.do(Event{Kind: Changed, Version: "8"}); !b.s.Freed.Equal(freed) {
 		t.Error("a save makes the record older or younger")
-	}
-}
-
-func TestHistoryEntry(t *testing.T) {
-	b := newBench(t, "a", "b")
-	b.do(Event{Kind: Acquire, Session: "a"})
-	b.do(Event{Kind: Acquire, Session: "b"})
-	b.do(Event{Kind: Release, Session: "a", Fence: b.s.Holds[0].Fence})
-	data, err := EncodeChange(*b.out.Change)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := DecodeChange(data, b.rev)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := *b.out.Change
-	want.V = Version
-	granted := *want.Granted
-	granted.Fence = b.rev
-	want.Granted = &granted
-	if !reflect.DeepEqual(c, want) || c.Granted.Fence != b.s.Holds[0].Fence {
-		t.Errorf("read back %s as %+v, want %+v", data, c, want)
-	}
-	if _, err := DecodeChange([]byte("{"), 1); err == nil {
-		t.Error("a damaged entry is taken")
-	}
-}
-
-func TestNames(t *testing.T) {
-	s := State{Holds: []Hold{{Session: "a"}, {Session: "b", Part: "x"}}, Queue: []Waiter{{Session: "c"}, {Session: "a", Part: "y"}}}
-	if got := slices.Collect(s.Names); !slices.Equal(got, []string{"a", "b", "c", "a"}) {
-		t.Errorf("got %v", got)
-	}
-	for stop := range 4 {
-		n := 0
-		for range s.Names {
-			if n++; n > stop {
-				break
-			}
-		}
-		if n != stop+1 {
-			t.Errorf("went on after %d", n)
-		}
-	}
-	names := map[string]bool{}
-	for k := range kinds {
-		names[k.String()] = true
-	}
-	if len(names) != int(kinds) || Kind(99).String() != "kind 99" || Kind(-1).String() != "kind -1" {
-		t.Errorf("kinds are named %v", slices.Sorted(maps.Keys(names)))
 	}
 }

@@ -21,7 +21,7 @@ var (
 // lost, come late and twice; sessions fall silent, come back, leave and end; two processes with different clocks
 // write in turn, stop and start; free records are deleted.
 //
-// Faults: Q1, Q2, Q3, Q4, Q7, B7, B12, N9
+// Faults: Q1, Q2, Q3, Q4, Q7, B7, B12
 func TestWalk(t *testing.T) {
 	const legs = 22
 	seeds := make(chan int64, legs)
