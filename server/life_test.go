@@ -113,7 +113,8 @@ func TestSlowStore(t *testing.T) {
 	g := &gate{Store: mem.New()}
 	w := start(t, brisk, fast, func(o *setup) { o.store = g })
 	c := w.page("ana")
-	open := g.close()
+	open := sync.OnceFunc(g.close())
+	defer open()
 	c.send(&wire.Acquire{ID: 50, Target: target("article/42")})
 	c.send(&wire.Watch{ID: 51, Target: target("article/43")})
 	for acked := int64(0); acked < 10; {
