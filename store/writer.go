@@ -3,7 +3,6 @@ package store
 import (
 	"container/list"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 )
@@ -243,16 +242,12 @@ func (w *Writer) apply(batch []*write) []Result {
 	for i, wr := range batch {
 		groups[i] = wr.group
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
-	defer cancel()
-	results, err := w.store.Apply(ctx, groups)
-	switch {
-	case err == nil && len(results) == len(batch):
+	results, err := w.store.Apply(context.Background(), groups) // which answers within Timeout by itself
+	if err == nil && len(results) == len(batch) {
 		return results
-	case err == nil:
+	}
+	if err == nil {
 		err = fmt.Errorf("%w: %d results for %d groups", ErrUnknown, len(results), len(batch))
-	case errors.Is(err, context.DeadlineExceeded):
-		err = fmt.Errorf("%w: no answer within %v", ErrUnavailable, Timeout)
 	}
 	results = make([]Result, len(batch))
 	for i := range results {

@@ -100,20 +100,23 @@ func (s *Store) afterWrite(batch []store.Group) {
 			c.written += int64(len(g[i].Data)) + 4096
 		}
 	}
-	info, err := os.Stat(c.wal)
-	full := err == nil && info.Size() >= s.lim.wal && c.written >= s.lim.passive
+	due := c.written >= s.lim.passive
+	if due {
+		c.written = 0
+		if info, err := os.Stat(c.wal); err == nil && info.Size() >= s.lim.wal {
+			c.one.Lock() // also for the one beside us: from here on the WAL must not grow
+			defer c.one.Unlock()
+			c.nearly.Store(false)
+			_ = s.checkpoint(s.writer.empty)
+			return
+		}
+	}
 	switch {
-	case (full || c.nearly.Load()) && c.one.TryLock():
+	case c.nearly.Load() && c.one.TryLock():
 		defer c.one.Unlock()
 		c.nearly.Store(false)
-		c.written = 0
-		how := s.writer.catchUp
-		if full {
-			how = s.writer.empty
-		}
-		_ = s.checkpoint(how)
-	case c.written >= s.lim.passive:
-		c.written = 0
+		_ = s.checkpoint(s.writer.catchUp)
+	case due:
 		c.ask()
 	}
 }

@@ -340,3 +340,33 @@ func TestRevisionAboveTheSequence(t *testing.T) {
 	}
 	mustPut(t, s, store.Op{Key: "k", Expect: ahead})
 }
+
+// Another program that was killed while it wrote leaves a journal, which SQLite undoes.
+// Faults: D16
+func TestJournalOfAnotherProgram(t *testing.T) {
+	dir := t.TempDir()
+	path, crashed := filepath.Join(dir, "data.db"), filepath.Join(dir, "crashed.db")
+	fill(t, path)
+	db := connect(path, "journal_mode(DELETE)", "cache_size(1)")
+	defer db.Close()
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec("UPDATE records SET data = zeroblob(1000), due = NULL"); err != nil {
+		t.Fatal(err)
+	}
+	for _, rest := range []string{"", "-journal"} {
+		if out, err := exec.Command("cp", path+rest, crashed+rest).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	s := mustOpen(t, crashed)
+	for _, key := range []string{"k000", "k200", "k399"} {
+		if r, err := s.Get(t.Context(), key); err != nil || len(r.Data) != 300 {
+			t.Errorf("half of what the other program wrote is there: %d bytes under %s, %v", len(r.Data), key, err)
+		}
+	}
+	mustPut(t, s, store.Op{Key: "k"})
+}

@@ -64,6 +64,10 @@ func explain(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	if judge(e) == shared {
+		return fmt.Errorf("%w: no shared memory for the WAL; the disk is full, or no local one: make room, or use a local disk: %w",
+			store.ErrUnavailable, err)
+	}
 	switch e.Code() & 0xff {
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return damaged(err.Error())

@@ -87,7 +87,7 @@ func TestDiskFull(t *testing.T) {
 
 	w.Close()
 	mustClose(t, s) // on a full disk
-	s, err = Open(path, Options{})
+	s, err = open(path, Options{}, patient())
 	if err != nil {
 		t.Fatalf("on a full disk: %v", err)
 	}
@@ -272,7 +272,7 @@ func TestCheckpointFails(t *testing.T) {
 	if !alone(t, nil) {
 		return
 	}
-	lim := defaults
+	lim := patient()
 	lim.passive = 1 // after every write
 	s, err := open(filepath.Join(t.TempDir(), "data.db"), Options{}, lim)
 	if err != nil {

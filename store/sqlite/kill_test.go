@@ -23,7 +23,7 @@ const stormWriters = 8
 // and says so when it is answered.
 func storm(path string) {
 	fmt.Println("starting")
-	s, err := Open(path, Options{})
+	s, err := open(path, Options{}, patient())
 	if err != nil {
 		fmt.Println("error", err)
 		return

@@ -19,8 +19,15 @@ import (
 func TestStore(t *testing.T) {
 	storetest.Run(t, storetest.Engine{Place: func(t testing.TB) storetest.Open {
 		path := filepath.Join(t.TempDir(), "data.db")
-		return func() (store.Store, error) { return Open(path, Options{}) }
+		return func() (store.Store, error) { return open(path, Options{}, patient()) }
 	}})
+}
+
+// patient is for tests of other things than time: an fsync can take longer than our timeout on a loaded machine.
+func patient() limits {
+	lim := defaults
+	lim.timeout = patience
+	return lim
 }
 
 // A test that needs a process of its own, to kill it or to break its disk, has this binary run again with a role.
@@ -81,7 +88,7 @@ func line(t *testing.T, out *bufio.Scanner) string {
 
 func mustOpen(t testing.TB, path string) *Store {
 	t.Helper()
-	s, err := Open(path, Options{})
+	s, err := open(path, Options{}, patient())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -129,7 +129,7 @@ func create(ctx context.Context, path string) (err error) {
 		}
 	}
 	building := path + ".new"
-	for _, rest := range []string{"", "-journal"} {
+	for _, rest := range []string{"", "-journal", "-wal", "-shm"} {
 		if err := os.Remove(building + rest); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cannot remove what an earlier start left: %w", err)
 		}
@@ -143,17 +143,23 @@ func create(ctx context.Context, path string) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(building)
-			_ = os.Remove(building + "-journal")
+			for _, rest := range []string{"", "-journal", "-wal", "-shm"} {
+				_ = os.Remove(building + rest)
+			}
 		}
 	}()
-	db := connect(building, "synchronous(FULL)", fmt.Sprintf("application_id(%d)", applicationID))
+	// In WAL mode from the first: to change to it later needs a journal, which a kill would leave behind.
+	db := connect(building, append([]string{fmt.Sprintf("application_id(%d)", applicationID)}, walPragmas...)...)
+	db.SetMaxOpenConns(1)
 	p, err := migrator(db)
 	if err == nil {
 		_, err = p.Up(ctx)
 	}
 	if err := errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("cannot make it: %w", explain(err))
+	}
+	if _, err := os.Lstat(building + "-wal"); err == nil {
+		return errors.New("cannot make it: SQLite could not write its WAL back, or some other program looks into the file")
 	}
 	if err := os.Rename(building, path); err != nil {
 		return err
@@ -203,10 +209,12 @@ func checkHeader(path string) error {
 }
 
 // checkSize finds a file that was cut within its last page, which SQLite would fill up with zeros. While there
-// is a WAL the file may still be growing; then SQLite looks.
+// is a WAL or a journal the file may rightly have another size; then SQLite looks.
 func checkSize(f *os.File, path string, header []byte) error {
-	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
-		return nil
+	for _, rest := range []string{"-wal", "-journal"} {
+		if info, err := os.Stat(path + rest); err == nil && info.Size() > 0 {
+			return nil
+		}
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -224,7 +232,11 @@ func checkSize(f *os.File, path string, header []byte) error {
 
 // inspect reads the whole file for damage, and returns the version of its schema. It changes nothing.
 func inspect(ctx context.Context, path string) (version int64, err error) {
-	db := connect(path, "mode=ro", "query_only(1)", "busy_timeout(1000)", "cell_size_check(1)")
+	mode := "mode=ro"
+	if _, err := os.Lstat(path + "-journal"); err == nil {
+		mode = "mode=rw" // another program was killed while it wrote: SQLite has to undo that before it can read
+	}
+	db := connect(path, mode, "query_only(1)", "busy_timeout(1000)", "cell_size_check(1)")
 	defer db.Close()
 	var found string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {

@@ -17,7 +17,7 @@ import (
 
 // Under a load that never pauses the WAL does not grow without end, and nothing that it held is lost.
 func TestWALIsBounded(t *testing.T) {
-	lim := defaults
+	lim := patient()
 	lim.passive, lim.wal = 32<<10, 512<<10
 	path := filepath.Join(t.TempDir(), "data.db")
 	s, err := open(path, Options{}, lim)
