@@ -211,11 +211,14 @@ func (t transition) kept() error {
 
 type place struct{ session, part string }
 
-// waiters: the order is kept, nobody is overtaken, and a place is lost by the session's own act or end alone.
+// waiters: numbers are given out afresh when nobody has one, the order is kept, nobody is overtaken, and a place is lost by the session's own act or end alone.
 func (t transition) waiters() error {
 	before := map[place]Waiter{}
 	for _, w := range t.before.Queue {
 		before[place{w.Session, w.Part}] = w
+	}
+	if t.after.Ticket > 0 && len(t.after.Queue) == 0 && !slices.ContainsFunc(t.after.Holds, func(h Hold) bool { return h.Ticket > 0 }) {
+		return fmt.Errorf("ticket %d, which nobody has", t.after.Ticket)
 	}
 	granted := map[place]bool{}
 	for _, h := range t.granted() {
@@ -235,7 +238,7 @@ func (t transition) waiters() error {
 			return fmt.Errorf("session %s is absent: %v, by %s", w.Session, w.Absent, t.e.Kind)
 		case old:
 		case t.passedOn(w.Session, w.Part) && t.before.HoldOf(w.Session, w.Part).Ticket == w.Ticket:
-			if bool(w.Absent) == asks {
+			if bool(w.Absent) == asks || t.know(w.Session).Over {
 				return fmt.Errorf("session %s did not confirm; it asks: %v, absent: %v", w.Session, asks, w.Absent)
 			}
 		case !asks || t.e.NoWait:

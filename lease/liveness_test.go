@@ -40,6 +40,14 @@ func TestNodeRecordRefused(t *testing.T) {
 		t.Errorf("a record of newer rules: %v", err)
 	}
 	for _, data := range []string{
+		`{"v":1,"ended":9007199254740991}`, `{"v":1,"silences":{"b":{"life":9007199254740991,"ms":0,"marks":[{"r":0,"ms":0}]}}}`,
+		`{"v":1,"silences":{"b":{"ms":999,"marks":[` + marks(maxMarks) + `]}}}`,
+	} {
+		if _, err := DecodeNode([]byte(data)); err != nil {
+			t.Errorf("%s is refused: %v", data, err)
+		}
+	}
+	for _, data := range []string{
 		`{`, `[]`, `{"v":1,"v":1}`, `{"v":1,"ended":-1}`, `{"v":1,"ended":9007199254740992}`,
 		`{"v":1,"silences":{"b":{"ms":1,"marks":[]}}}`,
 		`{"v":1,"silences":{"b":{"ms":-1,"marks":[{"r":1,"ms":0}]}}}`,
@@ -47,10 +55,39 @@ func TestNodeRecordRefused(t *testing.T) {
 		`{"v":1,"silences":{"b":{"ms":1,"marks":[{"r":1,"ms":2}]}}}`,
 		`{"v":1,"silences":{"b":{"ms":9,"marks":[{"r":2,"ms":0},{"r":1,"ms":5}]}}}`,
 		`{"v":1,"silences":{"b":{"ms":9,"marks":[{"r":2,"ms":5},{"r":3,"ms":5}]}}}`,
-		`{"v":1,"silences":{"b":{"ms":9,"marks":[` + strings.Repeat(`{"r":1,"ms":0},`, maxMarks) + `{"r":1,"ms":0}]}}}`,
+		`{"v":1,"silences":{"b":{"ms":9,"marks":[{"r":2,"ms":0},{"r":2,"ms":5}]}}}`,
+		`{"v":1,"silences":{"b":{"ms":999,"marks":[` + marks(maxMarks+1) + `]}}}`,
 	} {
 		if _, err := DecodeNode([]byte(data)); err == nil {
 			t.Errorf("%s is taken", data)
+		}
+	}
+}
+
+func marks(n int) string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf(`{"r":%d,"ms":%d}`, i, i))
+	}
+	return strings.Join(all, ",")
+}
+
+// Of counts of one node the largest is taken up, and of equal ones the one that began first, whatever the
+// order in which they are met.
+func TestTakeUp(t *testing.T) {
+	l := DefaultLiveness()
+	count := func(life, ms, rev int64) NodeRecord {
+		return NodeRecord{Silences: Silences{"a": {Life: life, Millis: ms, Changed: true, Marks: []Mark{{Rev: rev}}}}}
+	}
+	for range 50 {
+		got := l.TakeUp(map[string]int64{"a": 7}, map[string]NodeRecord{
+			"b": count(7, 2000, 3), "c": count(7, 4000, 6), "d": count(7, 4000, 4), "e": count(7, 4000, 5), "f": count(6, 9000, 1),
+		})
+		if s := got["a"]; s.Millis != 4000 || s.Marks[0].Rev != 4 || s.Changed {
+			t.Fatalf("took up %+v", got)
+		}
+		if got := l.TakeUp(map[string]int64{"b": 7}, map[string]NodeRecord{"b": count(7, 2000, 3)}); len(got) != 0 {
+			t.Fatalf("took up %+v of a node that is not there", got)
 		}
 	}
 }
@@ -97,6 +134,7 @@ func TestPulse(t *testing.T) {
 	want(l.Came(at(12)), 42, "resumed")
 	want(l.Afresh(p, at(30)), 75, "after a gap")
 	want(l.Afresh(left, at(30)), 75, "after a gap, a bye included")
+	want(l.ByeSeen(l.Afresh(left, at(30)), at(31)), 75, "after a gap, the bye again")
 	want(l.Heard(l.Afresh(p, at(30)), at(31)), 61, "heard again after a gap")
 	if l.TTL = 5 * time.Minute; l.Fresh() != 311*time.Second {
 		t.Errorf("fresh is %v", l.Fresh())
@@ -248,6 +286,9 @@ func TestCountedTime(t *testing.T) {
 		if got := time.Duration(b.own["a"].Millis) * time.Millisecond; got != c.want {
 			t.Errorf("%v elapsed: %v counted, want %v", c.elapsed, got, c.want)
 		}
+	}
+	if n := len(b.own["a"].Marks); n != 2 { // one at least every 4 s, which is what a late session may lose
+		t.Errorf("%d marks", n)
 	}
 	w.renew("a", nil)
 	w.renewed(b, 2*time.Second)
