@@ -26,6 +26,23 @@ func (w witness) saw(s State, now time.Time) {
 	}
 }
 
+// afresh notes an outage that ended at at.
+func (w witness) afresh(at time.Time) {
+	for k, t := range w.grants {
+		w.grants[k] = latest(t, at)
+	}
+	for k, t := range w.lapses {
+		w.lapses[k] = latest(t, at)
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // transition is one step, to be judged.
 type transition struct {
 	r      Rules

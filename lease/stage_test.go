@@ -279,6 +279,8 @@ func (s *stage) tick(d time.Duration) error {
 			for _, p := range s.people {
 				p.pulse = s.lives.Afresh(p.pulse, s.now())
 			}
+			s.state = s.state.Afresh(s.now())
+			s.w.afresh(s.now())
 		}
 		s.rev++
 		s.life[s.node] = s.rev

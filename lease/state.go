@@ -141,6 +141,23 @@ func (s State) At(rev int64) State {
 	return s
 }
 
+// Afresh returns s with all waiting counted from at, where it was counted from before. It is for a
+// process after an outage of its own, or of its store, that ended at at: in the meantime no page could confirm a
+// grant, and none could take a lapsed lock back.
+func (s State) Afresh(at time.Time) State {
+	s.Holds = slices.Clone(s.Holds)
+	for i := range s.Holds {
+		h := &s.Holds[i]
+		if h.Seen.Before(at) {
+			h.Seen = at
+		}
+		if h.Lapsed && h.LapseSeen.Before(at) {
+			h.LapseSeen = at
+		}
+	}
+	return s
+}
+
 // HoldOf returns the hold of a session on a part of the resource, or nil. It points into s.
 func (s State) HoldOf(session, part string) *Hold {
 	for i := range s.Holds {

@@ -133,6 +133,26 @@ func TestMoments(t *testing.T) {
 	})
 }
 
+// After an outage all waiting begins anew, and is never shortened.
+func TestAfresh(t *testing.T) {
+	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Second) }
+	s := State{Holds: []Hold{
+		{Part: "a", Fence: 1, Seen: at(1)},
+		{Part: "b", Fence: 2, Seen: at(1), Lapsed: true, LapseSeen: at(2)},
+		{Part: "c", Fence: 3, Seen: at(9), Lapsed: true, LapseSeen: at(9)},
+	}}
+	before := s.clone()
+	got := s.Afresh(at(5))
+	if !same(s, before) {
+		t.Error("it changes the state that it was given")
+	}
+	for i, want := range []Hold{{Seen: at(5)}, {Seen: at(5), LapseSeen: at(5)}, {Seen: at(9), LapseSeen: at(9)}} {
+		if h := got.Holds[i]; !h.Seen.Equal(want.Seen) || !h.LapseSeen.Equal(want.LapseSeen) {
+			t.Errorf("%s: seen %v, lapse seen %v", h.Part, h.Seen, h.LapseSeen)
+		}
+	}
+}
+
 // A lapse that says a wrong time, or none, is counted from now, never from before the grant.
 func TestLapseAtAWrongTime(t *testing.T) {
 	for name, over := range map[string]time.Time{"none": {}, "before the grant": epoch.Add(-time.Minute), "in the future": epoch.Add(time.Minute)} {

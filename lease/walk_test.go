@@ -66,7 +66,7 @@ func TestWalk(t *testing.T) {
 		return
 	}
 	// All that the rules know has been seen, and often.
-	want := []string{"restart", "deleted", "more", "left for a look", "here"}
+	want := []string{"restart", "outage", "deleted", "more", "left for a look", "here"}
 	for k := range kinds {
 		want = append(want, k.String()+" in time")
 		if k != Look && k != Acquire {
@@ -189,6 +189,13 @@ func (w *walk) step() error {
 	if w.IntN(500) == 0 {
 		*p = *w.start()
 		w.seen["restart"]++
+	}
+	if w.IntN(200) == 0 && p.rev == w.rev { // an outage
+		w.clock += time.Minute
+		now := p.now(w.clock)
+		p.state = p.state.Afresh(now)
+		p.w.afresh(now)
+		w.seen["outage"]++
 	}
 	if w.IntN(3) == 0 {
 		w.live()
