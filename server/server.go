@@ -246,7 +246,5 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *wire.Problem)
 		h.Set("Connection", "close") // a body that nobody reads is not waited for
 	}
 	w.WriteHeader(p.Status)
-	if body, err := json.Marshal(p); err == nil {
-		_, _ = w.Write(body)
-	}
+	_, _ = w.Write(p.Encode())
 }

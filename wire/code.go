@@ -1,6 +1,10 @@
 package wire
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+)
 
 // Code is the stable name of an error.
 type Code string
@@ -118,6 +122,15 @@ type Problem struct {
 	Detail string  `json:"detail"` // for people; says what to do
 	Code   Code    `json:"code"`
 	Holder *Holder `json:"holder,omitzero"` // with Locked, where it is known
+}
+
+// Encode writes the body.
+func (p *Problem) Encode() []byte {
+	body, err := json.Marshal(p)
+	if err != nil { // text that is not UTF-8
+		return []byte(`{"code":"` + string(p.Code) + `"}`)
+	}
+	return body
 }
 
 // ProblemType is the media type of a Problem.
