@@ -91,12 +91,7 @@ func (m *Manager) Connect(ctx context.Context, c Connect) (*Conn, error) {
 	}
 	conn := &Conn{m: m, notify: c.Notify, closed: c.Closed, watches: map[string]watching{}, prefixes: map[string]struct{}{}}
 	if c.Resume == nil {
-		s := newSession(newID(), c.User)
-		s.node, s.epoch, s.nonce, s.conn = m.nodeID(), 1, hashNonce(c.Nonce), conn
-		s.here = c.here
-		s.pulse = m.life.Came(time.Now())
-		conn.s, conn.epoch = s, 1
-		if err := m.add(s); err != nil {
+		if err := m.begin(c, conn); err != nil {
 			return nil, err
 		}
 		return conn, nil
@@ -111,8 +106,12 @@ func (m *Manager) Connect(ctx context.Context, c Connect) (*Conn, error) {
 	return conn, nil
 }
 
-// add makes a session known.
-func (m *Manager) add(s *session) error {
+// begin makes a new session for conn. It is stored once it asks for a lock.
+func (m *Manager) begin(c Connect, conn *Conn) error {
+	s := newSession(newID(), c.User)
+	s.node, s.epoch, s.nonce, s.conn, s.here = m.nodeID(), 1, hashNonce(c.Nonce), conn, c.here
+	s.pulse = m.life.Came(time.Now())
+	conn.s, conn.epoch = s, 1
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.users[s.user.ID] >= m.cfg.MaxSessions {
@@ -123,18 +122,17 @@ func (m *Manager) add(s *session) error {
 	return nil
 }
 
-// resume attaches conn to the session of a resume token, after the new epoch was stored.
+// resume attaches conn to the session of a resume token, after the new epoch was stored. A session of which nothing is
+// known or stored has nothing to protect: a new one takes its place, under an id of its own.
 func (m *Manager) resume(ctx context.Context, c Connect, conn *Conn) error {
 	nonce := hashNonce(c.Nonce)
 	for {
-		s := m.find(c.Resume.Session)
+		s, err := m.recorded(ctx, c.Resume.Session)
+		if err != nil {
+			return err
+		}
 		if s == nil {
-			// Nothing is stored of it and nothing is known: it has nothing to protect.
-			s = newSession(c.Resume.Session, c.User)
-			s.epoch = c.Resume.Epoch
-			if err := m.add(s); err != nil {
-				return err
-			}
+			return m.begin(c, conn)
 		}
 		select {
 		case s.record <- struct{}{}:
@@ -149,6 +147,33 @@ func (m *Manager) resume(ctx context.Context, c Connect, conn *Conn) error {
 	}
 }
 
+// recorded returns a session that is known here or stored, nil if there is none.
+func (m *Manager) recorded(ctx context.Context, id string) (*session, error) {
+	if s := m.find(id); s != nil {
+		return s, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.StoreTimeout)
+	defer cancel()
+	rec, err := m.st.Get(ctx, sessionKey+id)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrTooLarge) {
+		return nil, nil
+	} else if err != nil {
+		return nil, storeError(err)
+	}
+	s, err := decodeSession(rec)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.sessions[id]; known != nil {
+		return known, nil
+	}
+	m.sessions[id] = s
+	m.users[s.user.ID]++
+	return s, nil
+}
+
 // attach does one attempt to resume s, whose record is held. It asks for another if the session was
 // forgotten or its record changed meanwhile.
 func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce string, conn *Conn) (again bool, err error) {
@@ -159,6 +184,9 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 	}
 	if s.user.ID == "" {
 		s.user = c.User // its record is missing: the token, which we signed, knows
+		m.mu.Lock()
+		m.users[s.user.ID]++
+		m.mu.Unlock()
 	}
 	if s.user.ID != c.User.ID {
 		s.mu.Unlock()

@@ -79,6 +79,7 @@ func (m *Manager) start(ctx context.Context) error {
 			return err
 		}
 		m.sessions[s.id] = s
+		m.users[s.user.ID]++
 		return nil
 	})
 	if err != nil {
