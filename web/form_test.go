@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/editlock/editlock/internal/browser"
 )
@@ -18,6 +19,18 @@ const (
 
 func button(action string) string {
 	return lock + `.shadowRoot.querySelector("[data-action=` + action + `]")`
+}
+
+// receive waits for what the application was sent.
+func receive(t *testing.T, from <-chan string) string {
+	t.Helper()
+	select {
+	case got := <-from:
+		return got
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing was sent")
+		return ""
+	}
 }
 
 func says(text string) string {
@@ -85,7 +98,7 @@ addEventListener("submit", () => window.own++)</script>`
 		t.Errorf("Ctrl+S of the page ran %v times while held", own)
 	}
 	tab.Eval(`void document.getElementById("f").requestSubmit()`)
-	if body := <-posted; !strings.Contains(body, "lock_token=lock-token-") {
+	if body := receive(t, posted); !strings.Contains(body, "lock_token=lock-token-") {
 		t.Errorf("saved without the lock token: %s", body)
 	}
 }
@@ -99,7 +112,7 @@ func TestNoTokenInAddress(t *testing.T) {
 	tab.Open(p.page("/article", article("", `<form action="/search"><input name="q" value="snow"><button>Go</button></form>`)))
 	tab.Wait(is("held"))
 	tab.Click(`document.querySelector("edit-lock button")`)
-	if query := <-seen; query != "q=snow" {
+	if query := receive(t, seen); query != "q=snow" {
 		t.Errorf("query %q", query)
 	}
 }

@@ -280,7 +280,7 @@ func TestOffline(t *testing.T) {
 	p.serve("/save", func(w http.ResponseWriter, r *http.Request) { saved <- r.FormValue("text") + r.FormValue("lock_token") })
 	p.do(func() { p.down = false })
 	tab.Offline(false)
-	if got := <-saved; got != fmt.Sprintf("Minelock-token-%d", before) {
+	if got := receive(t, saved); got != fmt.Sprintf("Minelock-token-%d", before) {
 		t.Errorf("saved %q", got)
 	}
 }

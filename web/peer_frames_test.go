@@ -210,7 +210,7 @@ func (p *peer) hello(l *link, m message) {
 	l.send(message{
 		"id": m["id"], "type": "welcome", "session": s.id, "epoch": s.epoch, "resume": s.resume, "resumed": resumed,
 		"user": message{"id": user, "name": name}, "ttl": p.ttl, "margin": p.margin, "heartbeat": p.heartbeat,
-		"pong_timeout": min(8, p.heartbeat), "rights": []string{"edit:**"}, "token_expires_in": 900, "snapshots": snapshots,
+		"pong_timeout": min(8, p.heartbeat), "rights": []string{"edit:**"}, "token_expires_in": p.lifetime, "snapshots": snapshots,
 	})
 	go p.beat(l)
 }

@@ -42,6 +42,7 @@ type peer struct {
 	user      func(*http.Request) (id, name string)
 	pages     map[string]http.HandlerFunc
 	tokens    int
+	lifetime  float64 // seconds of an access token
 }
 
 type session struct {
@@ -78,7 +79,7 @@ func newPeer(t testing.TB) *peer {
 	p := &peer{
 		t: t, changed: make(chan struct{}), ttl: 30, margin: 3, heartbeat: 7.5,
 		links: map[*gws.Conn]*link{}, sessions: map[string]*session{}, things: map[string]*thing{},
-		last: 1000, refuse: map[string]message{}, pages: map[string]http.HandlerFunc{},
+		last: 1000, lifetime: 900, refuse: map[string]message{}, pages: map[string]http.HandlerFunc{},
 		user: func(*http.Request) (string, string) { return "7", "Ben" },
 	}
 	upgrader := gws.NewUpgrader(p, &gws.ServerOption{SubProtocols: []string{"editlock.v1"}})

@@ -42,7 +42,10 @@ class Side {
     if (state.fence) holder.append(text("fence", `…${String(state.fence).slice(-5)}`, "Fence " + state.fence));
     if (state.lapsed) holder.append(text("empty", "lease over"));
     else if (state.empty_for) holder.append(text("empty", state.holder ? `not there, ${state.empty_for} s` : `for ${state.empty_for} s`));
-    $("[data-show=waiting]", this.element).replaceChildren(...(state.waiting.length ? state.waiting.flatMap(named) : ["nobody"]));
+    const known = state.waiting.filter(name => people.includes(name)), more = state.waiting.length - known.length;
+    $("[data-show=waiting]", this.element).replaceChildren(...known.flatMap(named),
+      ...(more ? [text("more", `+${more}`, "whose page is gone: it keeps its place for some seconds, should it come back")] : []),
+      ...(state.waiting.length ? [] : ["nobody"]));
     for (const tile of this.element.querySelectorAll("[data-count]")) {
       const kind = tile.dataset.count, count = state.counts[kind];
       $("dd", tile).textContent = count;

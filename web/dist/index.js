@@ -1003,7 +1003,7 @@ var Core = class {
   token() {
     const s = this.state;
     if (s.doubt || !s.sure || s.view?.mine?.state !== "held") return null;
-    return s.token && elapsed(this.tokenAt, this.clock()) < s.tokenFor - 1 ? s.token : null;
+    return s.token && elapsed(this.tokenAt, this.clock()) < s.tokenFor * 0.9 ? s.token : null;
   }
   dispatch(event) {
     const before = this.state;
@@ -1086,7 +1086,8 @@ var Core = class {
   }
   mineAt() {
     const mine = this.state.view?.mine;
-    const frame = mine ? mine.state + mine.since : "";
+    const holds = mine && mine.state !== "waiting" && mine.state !== "absent";
+    const frame = mine ? (holds ? "holds " : "waits ") + mine.since : "";
     if (this.mineSince.frame !== frame) this.mineSince = { frame, at: Math.round(this.clock().wall * 1e3) };
     return this.mineSince.at;
   }
@@ -1094,10 +1095,6 @@ var Core = class {
   async send(request2) {
     const { snapshot } = await this.connection.request(request2);
     if (snapshot) this.dispatch({ type: "push", snapshot });
-  }
-  /** Shows listeners again what they have: something about the connection has changed. */
-  announce() {
-    for (const listener of [...this.listeners]) listener(this.shown);
   }
   /** The picture as of now: belief may have run out since the last event. */
   current() {
@@ -1241,6 +1238,8 @@ var Client = class {
   heartbeat = 10;
   /** What keeps the page from connecting; null when nothing does. */
   trouble = null;
+  /** Called when `trouble` changes. */
+  troubles = /* @__PURE__ */ new Set();
   user = null;
   constructor(base, auth) {
     this.clock = systemClock;
@@ -1368,8 +1367,9 @@ var Client = class {
     }
   }
   troubled(error) {
+    if (error === this.trouble) return;
     this.trouble = error;
-    for (const core of this.cores.values()) core.announce();
+    for (const listener of [...this.troubles]) listener();
   }
 };
 
@@ -2521,6 +2521,7 @@ var EditLockElement = class extends HTMLElement {
       ...refresh === "none" ? {} : { refresh: (version, grant) => this.refresh(refresh, version, grant) }
     });
     this.handle.subscribe((snapshot) => this.changed(snapshot));
+    this.client.troubles.add(this.renderSoon);
     this.ticking = window.setInterval(() => this.tick(), 1e4);
     this.remember();
   }
@@ -2528,6 +2529,7 @@ var EditLockElement = class extends HTMLElement {
     unprotect(this);
     clearInterval(this.ticking);
     clearTimeout(this.delayed);
+    this.client?.troubles.delete(this.renderSoon);
     this.handle?.close();
     this.handle = this.client = this.shown = this.source = this.pending = null;
     this.eager = this.arrived = this.done = false;
@@ -2717,6 +2719,7 @@ var EditLockElement = class extends HTMLElement {
   tick() {
     if (this.handle && document.visibilityState === "visible") this.bar.tick(this.values);
   }
+  renderSoon = () => this.render();
   render() {
     const lock = this.handle;
     if (!lock) {

@@ -29,6 +29,8 @@ export class Client {
   private heartbeat = 10;
   /** What keeps the page from connecting; null when nothing does. */
   trouble: EditlockError | null = null;
+  /** Called when `trouble` changes. */
+  readonly troubles = new Set<() => void>();
   user: { readonly id: string; readonly name: string } | null = null;
 
   constructor(base: string, auth: Auth) {
@@ -171,7 +173,8 @@ export class Client {
   }
 
   private troubled(error: EditlockError | null): void {
+    if (error === this.trouble) return;
     this.trouble = error;
-    for (const core of this.cores.values()) core.announce();
+    for (const listener of [...this.troubles]) listener();
   }
 }

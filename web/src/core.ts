@@ -107,7 +107,7 @@ export class Core {
   token(): string | null {
     const s = this.state;
     if (s.doubt || !s.sure || s.view?.mine?.state !== "held") return null;
-    return s.token && elapsed(this.tokenAt, this.clock()) < s.tokenFor - 1 ? s.token : null;
+    return s.token && elapsed(this.tokenAt, this.clock()) < s.tokenFor * 0.9 ? s.token : null;
   }
 
   dispatch(event: LockEvent): void {
@@ -198,7 +198,8 @@ export class Core {
 
   private mineAt(): number {
     const mine = this.state.view?.mine;
-    const frame = mine ? mine.state + mine.since : "";
+    const holds = mine && mine.state !== "waiting" && mine.state !== "absent";
+    const frame = mine ? (holds ? "holds " : "waits ") + mine.since : "";
     if (this.mineSince.frame !== frame) this.mineSince = { frame, at: Math.round(this.clock().wall * 1000) };
     return this.mineSince.at;
   }
@@ -207,11 +208,6 @@ export class Core {
   async send(request: LockRequest): Promise<void> {
     const { snapshot } = await this.connection.request(request);
     if (snapshot) this.dispatch({ type: "push", snapshot });
-  }
-
-  /** Shows listeners again what they have: something about the connection has changed. */
-  announce(): void {
-    for (const listener of [...this.listeners]) listener(this.shown);
   }
 
   /** The picture as of now: belief may have run out since the last event. */

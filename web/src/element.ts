@@ -108,6 +108,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
       ...(refresh === "none" ? {} : { refresh: (version, grant) => this.refresh(refresh, version, grant) }),
     });
     this.handle.subscribe((snapshot) => this.changed(snapshot));
+    this.client.troubles.add(this.renderSoon);
     this.ticking = window.setInterval(() => this.tick(), 10_000);
     this.remember();
   }
@@ -116,6 +117,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
     unprotect(this);
     clearInterval(this.ticking);
     clearTimeout(this.delayed);
+    this.client?.troubles.delete(this.renderSoon);
     this.handle?.close();
     this.handle = this.client = this.shown = this.source = this.pending = null;
     this.eager = this.arrived = this.done = false;
@@ -333,6 +335,8 @@ export class EditLockElement extends HTMLElement implements Guarded {
   private tick(): void {
     if (this.handle && document.visibilityState === "visible") this.bar.tick(this.values);
   }
+
+  private readonly renderSoon = (): void => this.render();
 
   private render(): void {
     const lock = this.handle;
