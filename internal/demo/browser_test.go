@@ -45,8 +45,16 @@ func (v visitor) fresh() {
 
 func (v visitor) settled(side string) {
 	v.t.Helper()
+	v.believes(side, "Ana", phaseEditing)
+	v.believes(side, "Ben", phaseWaiting)
 	v.holds(side, "Ana")
 	v.waits(side, "Ben")
+}
+
+// believes waits until somebody's only page on a side is in a phase.
+func (v visitor) believes(side, who, phase string) {
+	v.t.Helper()
+	v.Wait(fmt.Sprintf(`[...document.querySelectorAll(".side[data-side=%s] .pane[data-person=%s] iframe")].map(f => f.dataset.phase).join() === %q`, side, who, phase))
 }
 
 // unharmed: editlock never has anything to count.
@@ -114,7 +122,8 @@ func TestButtons(t *testing.T) {
 		v.tells(usualSide, "both say: You are editing")
 		v.press("cut")
 		v.Wait(`!document.querySelector(".pane[data-cut]")`)
-		v.holds(editlockSide, "Ben")
+		v.believes(editlockSide, "Ben", phaseEditing)
+		v.believes(editlockSide, "Ana", "lost") // back, and told so; what was typed is kept
 		v.unharmed()
 	})
 	t.Run("malformed", func(t *testing.T) { // Faults: A2

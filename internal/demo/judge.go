@@ -32,6 +32,7 @@ type tab struct {
 	Side   string `json:"side"`
 	Person string `json:"person"`
 	Phase  string `json:"phase"`
+	cut    bool   // its network
 }
 
 // here reports whether the page is one that holds and is there, or is about to say so.
@@ -79,7 +80,7 @@ type counts struct {
 
 // How long a state has to last before it counts.
 const (
-	stuckAfter  = 20 * time.Second       // held by nobody, or free while somebody waits: longer than either side needs by its own numbers
+	stuckAfter  = 20 * time.Second       // held by nobody, or free while a page waits: longer than either side needs by its own numbers
 	doubleAfter = 500 * time.Millisecond // two pages say that they edit: longer than news take to reach the referee
 )
 
@@ -97,7 +98,8 @@ type judge struct {
 // look is called with every observation. started is when the server was started again; zero if it never was.
 func (j *judge) look(now time.Time, f facts, tabs []tab, started time.Time) {
 	free := f.Holder == "" || f.Lapsed
-	empty := free && len(f.Waiting) > 0 || !free && !slices.ContainsFunc(tabs, func(t tab) bool { return t.Person == f.Holder && t.here() })
+	waits := len(f.Waiting) > 0 || slices.ContainsFunc(tabs, func(t tab) bool { return t.Phase == phaseWaiting && !t.cut })
+	empty := free && waits || !free && !slices.ContainsFunc(tabs, func(t tab) bool { return t.Person == f.Holder && t.here() })
 	if !empty {
 		j.emptySince, j.stuck = time.Time{}, false
 	} else if j.emptySince.IsZero() {

@@ -44,6 +44,18 @@ func TestJudgeCountsFreeWhileSomebodyWaits(t *testing.T) {
 	}
 }
 
+func TestJudgeCountsAPageThatNobodyWillCall(t *testing.T) {
+	for cut, want := range map[bool]int{false: 1, true: 0} {
+		j := &judge{}
+		ana := []tab{{Person: "Ana", Phase: phaseWaiting, cut: cut}} // without a network it cannot know better
+		j.look(at(0), facts{}, ana, time.Time{})
+		j.look(at(20), facts{}, ana, time.Time{})
+		if j.counts.Stuck != want {
+			t.Fatalf("cut %v: %+v", cut, j.counts)
+		}
+	}
+}
+
 // A lease that is over, and that whoever asks gets, is not stuck.
 func TestJudgeTakesLapsedForFree(t *testing.T) {
 	j := &judge{}

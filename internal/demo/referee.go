@@ -173,6 +173,7 @@ func (r *referee) tabsOf(side string) []tab {
 	tabs := []tab{}
 	for _, id := range slices.Sorted(maps.Keys(r.tabs)) {
 		if t := r.tabs[id]; t.Side == side {
+			t.cut = r.s.links[side][t.Person].down()
 			tabs = append(tabs, t)
 		}
 	}

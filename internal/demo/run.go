@@ -161,7 +161,7 @@ func (s *supervisor) run(ctx context.Context, listener net.Listener) error {
 		group.Go(func() {
 			select {
 			case <-s.referee.ready:
-				s.o.Ready("http://" + listener.Addr().String() + "/")
+				s.o.Ready(urlOf(listener.Addr()))
 			case <-ctx.Done():
 			}
 		})
@@ -170,4 +170,13 @@ func (s *supervisor) run(ctx context.Context, listener net.Listener) error {
 		return err
 	}
 	return nil
+}
+
+// urlOf is what a browser on this machine opens to reach a listener.
+func urlOf(addr net.Addr) string {
+	host := addr.String()
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		host = net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+	}
+	return "http://" + host + "/"
 }

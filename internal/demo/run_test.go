@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -81,6 +82,20 @@ func post(t *testing.T, url, body string, header ...string) (int, string) {
 	return a.StatusCode, string(text)
 }
 
+func TestURL(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:8080": "http://127.0.0.1:8080/", "[::1]:80": "http://[::1]:80/", "0.0.0.0:8080": "http://localhost:8080/", "[::]:1": "http://localhost:1/",
+	} {
+		tcp, err := net.ResolveTCPAddr("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := urlOf(tcp); got != want {
+			t.Errorf("%s: %s", addr, got)
+		}
+	}
+}
+
 func (s *supervisor) pid(side string) int {
 	p := s.servers[side]
 	p.mu.Lock()
@@ -140,14 +155,14 @@ func TestServersAreReallyKilledAndStartedAgain(t *testing.T) {
 		_ = a.Body.Close()
 		return a.StatusCode == http.StatusOK
 	})
-	// Killed again while it is down or up: the answer says so, and nothing breaks.
+	// Only by hand.
 	if status, text := post(t, url+"demo/control", `{"action":"clear"}`); status != http.StatusOK {
 		t.Fatal(status, text)
 	}
 	await(t, "cleared by hand", func() bool { return holder() == "" })
 }
 
-// Faults: A7, A14
+// Faults: A7
 func TestControlIsForTheSameOriginOnly(t *testing.T) {
 	url, s := start(t)
 	pid := s.pid(editlockSide)

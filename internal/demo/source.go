@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	_ "modernc.org/sqlite" // the engine behind sql.Open("sqlite", …)
@@ -22,8 +23,10 @@ const (
 // A source is one side's database, as the referee reads it.
 type source struct {
 	path string
-	db   *sql.DB
 	read func(ctx context.Context, db *sql.DB) (facts, error)
+
+	mu sync.Mutex
+	db *sql.DB // nil until the server has made the file
 }
 
 // seeing notes every save beside the table, within the save's own transaction and unseen by the application: the
@@ -49,38 +52,52 @@ func newEditlockSource(dir string, s *supervisor) *source {
 func (s *source) look(ctx context.Context) (facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if s.db == nil {
-		// mode=rw: the server makes the file, not the referee.
-		db, err := sql.Open("sqlite", "file:"+s.path+"?mode=rw&_pragma=busy_timeout(1000)")
-		if err != nil {
-			return facts{}, err
-		}
-		if _, err := db.ExecContext(ctx, seeing); err != nil {
-			return facts{}, errors.Join(err, db.Close())
-		}
-		s.db = db
-	}
-	f, err := s.read(ctx, s.db)
+	db, err := s.open(ctx)
 	if err != nil {
 		return facts{}, err
 	}
-	err = s.db.QueryRowContext(ctx, `SELECT a.version, (SELECT count(*) FROM referee WHERE article = a.id AND based_on < replaced)
+	f, err := s.read(ctx, db)
+	if err != nil {
+		return facts{}, err
+	}
+	err = db.QueryRowContext(ctx, `SELECT a.version, (SELECT count(*) FROM referee WHERE article = a.id AND based_on < replaced)
 		FROM articles a WHERE a.id = ?`, article).Scan(&f.Version, &f.Overwritten)
 	return f, err
+}
+
+// open returns the database, once the server has made it.
+func (s *source) open(ctx context.Context) (*sql.DB, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db != nil {
+		return s.db, nil
+	}
+	db, err := sql.Open("sqlite", "file:"+s.path+"?mode=rw&_pragma=busy_timeout(1000)")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.ExecContext(ctx, seeing); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.db = db
+	return db, nil
 }
 
 // forget begins the count of overwritten saves anew.
 func (s *source) forget(ctx context.Context) error { return s.exec(ctx, `DELETE FROM referee`) }
 
 func (s *source) exec(ctx context.Context, query string) error {
-	if s.db == nil {
-		return errors.New("the database is not there yet; try again in a second")
+	db, err := s.open(ctx)
+	if err != nil {
+		return err
 	}
-	_, err := s.db.ExecContext(ctx, query)
+	_, err = db.ExecContext(ctx, query)
 	return err
 }
 
 func (s *source) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.db != nil {
 		_ = s.db.Close()
 	}

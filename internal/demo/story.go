@@ -48,7 +48,6 @@ type scene struct {
 	ttl    time.Duration
 	ping   time.Duration // the usual design finds a silent connection within these two
 	pong   time.Duration
-	now    time.Time
 }
 
 func (s scene) phaseOf(person string) string {
@@ -204,6 +203,8 @@ func tellUsual(f fault, s scene) telling {
 			return telling{"busy", fmt.Sprintf("locked_by says %s. The server learns of the lost network by a ping that is not answered.", s.Holder)}
 		}
 		return telling{"bad", fmt.Sprintf("locked_by still says %s. %s is not there, and nothing in this design will ever clear it.", s.Holder, s.Holder)}
+	case s.Holder == "" && s.empty > time.Second:
+		return telling{"bad", "The article is free, and a page says: You are waiting. Its user is not in the table any more, so nobody will ever call it."}
 	case !s.up:
 		return telling{"busy", "The server was killed. No clean-up ran. It is being started again …"}
 	case f.holder == "":
