@@ -1,11 +1,14 @@
 package demo
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +163,54 @@ func TestServersAreReallyKilledAndStartedAgain(t *testing.T) {
 		t.Fatal(status, text)
 	}
 	await(t, "cleared by hand", func() bool { return holder() == "" })
+}
+
+// However the demo ends, its servers end: their standard input does.
+func TestServersEndWithTheDemo(t *testing.T) {
+	for _, side := range []string{usualSide, editlockSide} {
+		t.Run(side, func(t *testing.T) {
+			program, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(program, ChildCommand, side, t.TempDir(), "10s")
+			cmd.Env = append(os.Environ(), childEnv+"=1")
+			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = cmd.Process.Kill() })
+			if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			_ = in.Close()
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Fatal(err)
+				}
+			case <-time.After(soon):
+				t.Fatal("it goes on alone")
+			}
+		})
+	}
+}
+
+func TestChildRefusesWhatIsNotItsOwn(t *testing.T) {
+	for _, args := range [][]string{nil, {"x"}, {t.TempDir(), "long"}, {t.TempDir(), "10s"}} {
+		if err := Child(t.Context(), "other", args); err == nil {
+			t.Errorf("%q was taken", args)
+		}
+	}
 }
 
 // Faults: A7
