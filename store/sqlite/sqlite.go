@@ -51,6 +51,9 @@ type Store struct {
 	closed bool
 	broken error
 	calls  sync.WaitGroup
+
+	once    sync.Once
+	closing error // what Close returned
 }
 
 var _ store.Store = (*Store)(nil)
@@ -125,13 +128,12 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 // Close ends the calls under way, writes the WAL back into the data file and gives the file free. After a failure
 // that broke the store it touches the files no more: what could not be written is not written again.
 func (s *Store) Close() error {
+	s.once.Do(func() { s.closing = s.close() })
+	return s.closing
+}
+
+func (s *Store) close() error {
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		<-s.stop
-		s.workers.Wait()
-		return nil
-	}
 	s.closed = true
 	s.mu.Unlock()
 	s.hints.Close()
