@@ -140,7 +140,7 @@ func TestTokenIsAccepted(t *testing.T) {
 			t.Fatal("a resource without the right was granted")
 		}
 	}
-	for _, path := range []string{"/healthz", "/readyz"} {
+	for _, path := range []string{"/healthz", "/readyz", "/editlock/readyz", "/editlock/editlock.js"} {
 		if got := s.status(t, path); got != http.StatusOK {
 			t.Errorf("%s: %d", path, got)
 		}
