@@ -76,27 +76,31 @@ func TestButtons(t *testing.T) {
 		v.settled(side)
 	}
 
-	t.Run("stale", func(t *testing.T) { // Faults: B10
+	step := func(button string, does func()) {
+		t.Log(button) // a failure is that of the last one
+		does()
+	}
+	step("stale", func() { // Faults: B10
 		v.press("stale")
 		v.tells(editlockSide, "refused with 409")
 		v.counts(usualSide, "overwritten", "1")
 		v.tells(usualSide, "replaced a newer text")
 		v.unharmed()
 	})
-	t.Run("kill", func(t *testing.T) { // Faults: N1
+	step("kill", func() { // Faults: N1
 		v.fresh()
 		v.press("kill")
 		v.tells(editlockSide, "took its session up again: the same fence")
 		v.tells(usualSide, "nothing in this design will ever clear it")
 		v.unharmed()
 	})
-	t.Run("reload", func(t *testing.T) { // Faults: B5
+	step("reload", func() { // Faults: B5
 		v.fresh()
 		v.press("reload")
 		v.tells(editlockSide, "the same lock, the same fence")
 		v.unharmed()
 	})
-	t.Run("duplicate, and close the copy", func(t *testing.T) { // Faults: B6, B7
+	step("duplicate, and close the copy", func() { // Faults: B6, B7
 		v.fresh()
 		v.press("duplicate")
 		v.tells(editlockSide, "a session of its own")
@@ -106,14 +110,14 @@ func TestButtons(t *testing.T) {
 		v.tells(editlockSide, "goes on with the same fence")
 		v.unharmed()
 	})
-	t.Run("close", func(t *testing.T) {
+	step("close", func() {
 		v.fresh()
 		v.press("close")
 		v.tells(editlockSide, "after the 5 s that a reload may take its lease ended and Ben was let in")
 		v.holds(usualSide, "Ben")
 		v.unharmed()
 	})
-	t.Run("cut and mend", func(t *testing.T) { // Faults: W1, W2, B8
+	step("cut and mend", func() { // Faults: W1, W2, B8
 		v.fresh()
 		v.press("cut")
 		v.tells(editlockSide, "stop believing before the lease of 10 s ends")
@@ -126,7 +130,7 @@ func TestButtons(t *testing.T) {
 		v.believes(editlockSide, "Ana", "lost") // back, and told so; what was typed is kept
 		v.unharmed()
 	})
-	t.Run("malformed", func(t *testing.T) { // Faults: A2
+	step("malformed", func() { // Faults: A2
 		v.fresh()
 		v.press("malformed")
 		v.tells(usualSide, "nothing in this design will ever clear it")
