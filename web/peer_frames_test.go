@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+
+	"github.com/editlock/editlock/wire"
 )
 
 // The events of gws: what arrives on the sockets.
@@ -36,6 +38,9 @@ func (p *peer) OnMessage(conn *gws.Conn, frame *gws.Message) {
 	if err := json.Unmarshal(frame.Bytes(), &m); err != nil {
 		p.t.Errorf("a client sent %q", frame.Bytes())
 		return
+	}
+	if _, err := wire.DecodeRequest(frame.Bytes()); err != nil {
+		p.t.Errorf("a client sent %q: %v", frame.Bytes(), err)
 	}
 	p.do(func() {
 		l := p.links[conn]

@@ -24,7 +24,7 @@ try { lock.snapshot.state = "held" } catch { log.push("frozen") }`)))
 	}
 	p.free("article/42", "released", "17")
 	tab.Wait(state("held"))
-	if log := tab.Text(`log.join()`); log != "frozen,not_held,waiting1,refreshing,refresh 17 Lock-Token,held" {
+	if log := tab.Text(`log.join()`); log != "frozen,not_held,connecting,waiting1,refreshing,refresh 17 Lock-Token,held" {
 		t.Errorf("log %q", log)
 	}
 	if token := tab.Text(`lock.headers().then(h => h["Lock-Token"])`); token != p.tokenOf("article/42") {

@@ -1,0 +1,42 @@
+import { notice, type Situation } from "../src/notice.js";
+import type { LockSnapshot } from "../src/snapshot.js";
+import { equal, test } from "./harness.js";
+
+const calm: Situation = { start: "open", trouble: null, dirty: false, draft: false, arrived: false, saving: false };
+const base: LockSnapshot = {
+  resource: "a", state: "watching", editable: false, online: true, holder: null, position: null, waiting: 0,
+  since: null, version: null, fence: null, lost: null, error: null,
+};
+const ana = { id: "1", name: "Ana", since: 0, you: false, yours: false };
+
+function says(snapshot: Partial<LockSnapshot>, situation: Partial<Situation> = {}): string {
+  const shown = notice({ ...base, ...snapshot }, { ...calm, ...situation });
+  return shown ? `${shown.tone} ${shown.title} [${shown.details.join()}] (${shown.actions.join()})` : "nothing";
+}
+
+const rows: [string, Partial<LockSnapshot>, Partial<Situation>, string][] = [
+  ["first in line", { state: "waiting", holder: ana, position: 1 }, {}, "busy editing [since,next] (stop)"],
+  ["further back", { state: "waiting", holder: ana, position: 3 }, {}, "busy editing [since,place] (stop)"],
+  ["own other tab", { state: "waiting", holder: { ...ana, yours: true }, position: 1 }, {}, "calm yours [yoursDetail] (move,stop)"],
+  ["just reading", { holder: ana }, {}, "calm editing [since,reading] (wait)"],
+  ["may not", { error: { code: "forbidden", message: "" } }, {}, "calm forbidden [] ()"],
+  ["free to type", {}, { start: "edit" }, "nothing"],
+  ["free", {}, { start: "manual" }, "calm free [freeDetail] (edit)"],
+  ["own turn", { state: "held", editable: true }, {}, "nothing"],
+  ["turn after waiting", { state: "held", editable: true }, { arrived: true }, "good turn [turnDetail] ()"],
+  ["others wait", { state: "held", editable: true, waiting: 2 }, {}, "calm others [] ()"],
+  ["cut off", { state: "unsure", editable: true }, {}, "warn unsure [unsureDetail] ()"],
+  ["cut off while saving", { state: "unsure", editable: true }, { saving: true }, "warn unsure [saveLater] ()"],
+  ["logged out", { state: "unsure", editable: true }, { trouble: { code: "unauthenticated", message: "" } }, "warn login [loginDetail] (retry)"],
+  ["back from sleep", { state: "unsure" }, {}, "calm checking [] ()"],
+  ["taken over, text typed", { state: "lost", holder: ana, lost: { fence: 1, reason: "taken_over", at: null } }, { dirty: true },
+    "warn lostTaken [nowEditing,textHere] (wait,copy)"],
+  ["moved", { state: "lost", holder: { ...ana, yours: true }, lost: { fence: 1, reason: "handed_over", at: null } }, {}, "warn lostMoved [] (move)"],
+  ["over and free", { state: "lost", lost: { fence: 1, reason: "expired", at: null } }, {}, "warn lostExpired [] (edit)"],
+  ["waiting with text kept", { state: "waiting", holder: ana, position: 1 }, { draft: true }, "busy editing [since,next,draft] (stop,copy)"],
+  ["in again with text kept", { state: "held" }, { draft: true }, "warn draft [draftDetail] (restore,copy,dismiss)"],
+];
+
+for (const [name, snapshot, situation, want] of rows) {
+  test(`notice: ${name}`, () => equal(says(snapshot, situation), want));
+}
