@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+	"golang.org/x/time/rate"
 
 	"github.com/editlock/editlock"
 	"github.com/editlock/editlock/wire"
@@ -34,8 +35,8 @@ type conn struct {
 	opened time.Time
 
 	// Of the reading goroutine.
-	messages bucket
-	patience bucket
+	messages *rate.Limiter
+	patience *rate.Limiter
 	bad      int // bad requests in a row
 
 	// Of the working goroutine.
@@ -114,7 +115,7 @@ func (c *conn) message(op gws.Opcode, data []byte) {
 		return
 	}
 	now := time.Now()
-	allowed, wait := c.messages.take(1, now)
+	allowed := c.messages.AllowN(now, 1)
 	if !allowed && !c.forgive(now) {
 		return
 	}
@@ -141,7 +142,7 @@ func (c *conn) message(op gws.Opcode, data []byte) {
 		return
 	}
 	if !allowed {
-		c.send(&wire.Error{ID: r.RequestID(), Code: wire.RateLimited, Message: "Too many messages. Wait before you repeat it.", RetryAfter: wire.In(wait)})
+		c.send(&wire.Error{ID: r.RequestID(), Code: wire.RateLimited, Message: "Too many messages. Wait before you repeat it.", RetryAfter: wire.In(wait(c.messages, now))})
 		return
 	}
 	c.enqueue(r)
@@ -150,7 +151,7 @@ func (c *conn) message(op gws.Opcode, data []byte) {
 // control counts a ping or pong of the protocol below, and reports whether it may be answered.
 func (c *conn) control() bool {
 	now := time.Now()
-	if ok, _ := c.messages.take(1, now); ok {
+	if c.messages.AllowN(now, 1) {
 		return true
 	}
 	c.forgive(now)
@@ -159,7 +160,7 @@ func (c *conn) control() bool {
 
 // forgive notes that the client sends too much, and closes the connection if it has done so for long.
 func (c *conn) forgive(now time.Time) bool {
-	if ok, _ := c.patience.take(1, now); ok {
+	if c.patience.AllowN(now, 1) {
 		return true
 	}
 	c.close(wire.CloseTooMany, "too many messages")

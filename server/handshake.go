@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+	"golang.org/x/time/rate"
 
 	"github.com/editlock/editlock/wire"
 )
@@ -34,11 +35,10 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, &wire.Problem{Status: status, Code: wire.RateLimited, Detail: why})
 		return
 	}
-	now := time.Now()
 	c := &conn{
-		srv: s, number: s.numbers.Add(1), addr: addr, opened: now,
-		messages: newBucket(float64(s.opts.Rate), float64(s.opts.Burst), now),
-		patience: newBucket(1, refusals, now), out: outbox{limit: s.opts.Outbox},
+		srv: s, number: s.numbers.Add(1), addr: addr, opened: time.Now(),
+		messages: rate.NewLimiter(rate.Limit(s.opts.Rate), s.opts.Burst),
+		patience: rate.NewLimiter(1, refusals), out: outbox{limit: s.opts.Outbox},
 	}
 	if !s.upgrade(w, r, c) {
 		s.admission.leave(addr)

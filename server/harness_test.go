@@ -51,6 +51,7 @@ type world struct {
 // setup is what a test may change.
 type setup struct {
 	server.Options
+	ttl    time.Duration
 	store  store.Store
 	listen func(net.Listener) net.Listener
 }
@@ -62,12 +63,12 @@ func start(t testing.TB, change ...func(*setup)) *world {
 			Access:  server.Access{Keys: wire.Keys{appKey}, Issuer: "app", Audience: "editlock"},
 			LockKey: lockKey, Logger: slog.New(slog.DiscardHandler),
 		},
-		store: mem.New(), listen: func(l net.Listener) net.Listener { return l },
+		ttl: 10 * time.Second, store: mem.New(), listen: func(l net.Listener) net.Listener { return l },
 	}
 	for _, f := range change {
 		f(o)
 	}
-	m, err := editlock.Open(context.Background(), o.store, editlock.Config{TTL: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+	m, err := editlock.Open(context.Background(), o.store, editlock.Config{TTL: o.ttl, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,12 +159,17 @@ func (w *world) connect(header ...string) *client {
 	return c
 }
 
-func (w *world) dial(header ...string) (*client, *http.Response, error) {
+func (w *world) newClient() *client {
 	c := &client{
 		TB: w.TB, answers: make(chan wire.Frame, 1000), pushes: make(chan *wire.Snapshot, 10_000),
 		pings: make(chan *wire.Ping, 10_000), moves: make(chan *wire.Move, 10), closed: make(chan uint16, 1), deaf: make(chan struct{}), seen: map[string]int64{},
 	}
 	c.deafen = sync.OnceFunc(func() { close(c.deaf) })
+	return c
+}
+
+func (w *world) dial(header ...string) (*client, *http.Response, error) {
+	c := w.newClient()
 	h := http.Header{"Sec-Websocket-Protocol": {wire.Subprotocol}}
 	for i := 0; i+1 < len(header); i += 2 {
 		h.Set(header[i], header[i+1])

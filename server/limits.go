@@ -116,24 +116,7 @@ func (s *Server) trusted(addr netip.Addr) bool {
 	return false
 }
 
-// bucket is a token bucket for one goroutine.
-type bucket struct {
-	rate, burst float64 // tokens a second, and at most
-	level       float64
-	last        time.Time
-}
-
-func newBucket(rate, burst float64, now time.Time) bucket {
-	return bucket{rate: rate, burst: burst, level: burst, last: now}
-}
-
-// take takes n tokens, or says how long until there are so many.
-func (b *bucket) take(n float64, now time.Time) (ok bool, wait time.Duration) {
-	b.level = min(b.burst, b.level+now.Sub(b.last).Seconds()*b.rate)
-	b.last = now
-	if b.level < n {
-		return false, time.Duration((n - b.level) / b.rate * float64(time.Second))
-	}
-	b.level -= n
-	return true, 0
+// wait is how long until a limiter lets the next one through.
+func wait(l *rate.Limiter, now time.Time) time.Duration {
+	return time.Duration(max(0, 1-l.TokensAt(now)) / float64(l.Limit()) * float64(time.Second))
 }

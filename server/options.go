@@ -16,7 +16,8 @@ import (
 type Options struct {
 	// Access says which access tokens are good.
 	Access Access
-	// LockKey signs lock tokens. All nodes need the same, and guards its public half, or itself if it is a secret.
+	// LockKey signs lock tokens. All nodes need the same, and guards its public half, or itself if it is a secret. Every hold has
+	// a new token at every heartbeat: a secret or Ed25519 signs in microseconds, RSA takes milliseconds.
 	LockKey *wire.Key
 	// ResumeSecret signs resume tokens: at least 32 bytes, the same on all nodes. nil derives it from LockKey; set it
 	// to be able to change that key without ending sessions.

@@ -8,12 +8,10 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+	"golang.org/x/time/rate"
 
 	"github.com/editlock/editlock/wire"
 )
-
-// linger is how long a client has to take in that the connection was closed, and why.
-const linger = time.Second
 
 // drainBytes is how much of what a client still sends is read after the close, so that the reason is not lost
 // to a reset of the connection.
@@ -23,24 +21,24 @@ var errFlood = errors.New("server: more bytes than messages of full size could h
 
 // socket is the network connection under a WebSocket. It gives every write a deadline, limits the bytes that
 // a client may send (fragments and control frames are not messages, and would count nowhere else), and closes so
-// that the other side learns the reason.
+// that the other side learns the reason, if it takes it in within the time that a write may take.
 type socket struct {
 	net.Conn
 	conn    *conn
 	timeout time.Duration
-	bytes   bucket
+	bytes   *rate.Limiter
 	broken  atomic.Bool // a frame was written in part: nothing may follow
 	closing atomic.Bool
 }
 
 func newSocket(raw net.Conn, c *conn, o Options) *socket {
-	rate := float64(o.Rate * o.MaxMessage)
-	return &socket{Conn: raw, conn: c, timeout: o.WriteTimeout, bytes: newBucket(rate, 2*rate, c.opened)}
+	n := o.Rate * o.MaxMessage
+	return &socket{Conn: raw, conn: c, timeout: o.WriteTimeout, bytes: rate.NewLimiter(rate.Limit(n), 2*n)}
 }
 
 func (s *socket) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
-	if ok, _ := s.bytes.take(float64(n), time.Now()); !ok && err == nil {
+	if err == nil && !s.bytes.AllowN(time.Now(), n) {
 		_ = s.conn.ws.WriteClose(wire.CloseTooMany, []byte("too many bytes"))
 		err = errFlood
 	}
@@ -72,7 +70,7 @@ func (s *socket) Close() error {
 	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
-	return s.SetReadDeadline(time.Now().Add(linger))
+	return s.SetReadDeadline(time.Now().Add(s.timeout))
 }
 
 // abort drops what the kernel still holds for a client that does not take it.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// wheel calls connections back at about the time they asked for, with one goroutine and one ticker for all of
-// them. It is never early, and late by a turn of its tick.
+// wheel calls connections back at the time they asked for, late by a tick at most, with one goroutine and one ticker for all of
+// them. What is further away than a round is called early, at its end, and has to ask again.
 type wheel struct {
 	tick  time.Duration
 	start time.Time
@@ -34,8 +34,7 @@ func newWheel(heartbeat time.Duration) *wheel {
 	}
 }
 
-// set makes the wheel call c at or after a time, in place of what was set before. What is further away than a round is called
-// at the end of the round, and sets itself again.
+// set makes the wheel call c at a time, in place of what was set before.
 func (w *wheel) set(c *conn, at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
