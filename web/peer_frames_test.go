@@ -217,14 +217,14 @@ func (p *peer) hello(l *link, m message) {
 		"user": message{"id": user, "name": name}, "ttl": p.ttl, "margin": p.margin, "heartbeat": p.heartbeat,
 		"pong_timeout": min(8, p.heartbeat), "rights": []string{"edit:**"}, "token_expires_in": p.lifetime, "snapshots": snapshots,
 	})
-	go p.beat(l)
+	go p.beat(l, time.Duration(p.heartbeat*float64(time.Second)))
 }
 
 // beat sends pings for as long as the link lives.
-func (p *peer) beat(l *link) {
-	for {
-		timer := time.NewTimer(time.Duration(p.heartbeat * float64(time.Second)))
-		<-timer.C
+func (p *peer) beat(l *link, every time.Duration) {
+	ticks := time.NewTicker(every)
+	defer ticks.Stop()
+	for range ticks.C {
 		alive := false
 		p.do(func() {
 			if alive = p.links[l.conn] == l && l.session != nil; !alive || p.mute {

@@ -77,7 +77,7 @@ func TestRequest(t *testing.T) {
 	}
 	p.wait("released", func() bool { return p.things["article/42"].holder == "" })
 	p.give("article/42", "Ana")
-	if got := tab.Eval(`editlock.request("article/42", {ifAvailable: true}, lock => lock)`); got != nil {
+	if got := tab.Eval(`editlock.request("article/42", {ifAvailable: true}, lock => lock?.snapshot.state ?? null)`); got != nil {
 		t.Errorf("held by another, the callback got %v", got)
 	}
 	if got := tab.Text(`editlock.request("article/42", {signal: AbortSignal.timeout(100)}, lock => lock).catch(e => e.name)`); got != "TimeoutError" {

@@ -756,8 +756,10 @@ function reduce(s, e) {
       return s.sure === e.sure ? s : { ...s, sure: e.sure };
     case "doubt":
       return s.fence ? { ...s, doubt: true, ask: true } : s;
-    case "sent":
-      return { ...s, flight: e.request, move: e.request === "acquire" ? false : s.move };
+    case "sent": {
+      const fresh2 = e.request === "release" || e.request === "cancel" ? 0 : s.fresh;
+      return { ...s, flight: e.request, fresh: fresh2, move: e.request === "acquire" ? false : s.move };
+    }
     case "answer": {
       const asked = e.request === "watch" || e.request === "acquire" && s.fence === 0;
       const watched = asked || e.request === "acquire" ? true : e.request === "unwatch" ? false : s.watched;

@@ -99,8 +99,11 @@ export function reduce(s: LockState, e: LockEvent): LockState {
       return s.sure === e.sure ? s : { ...s, sure: e.sure };
     case "doubt":
       return s.fence ? { ...s, doubt: true, ask: true } : s;
-    case "sent":
-      return { ...s, flight: e.request, move: e.request === "acquire" ? false : s.move };
+    case "sent": {
+      // From here on the lock may be somebody else's: asked for again meanwhile, it counts only after a new load.
+      const fresh = e.request === "release" || e.request === "cancel" ? 0 : s.fresh;
+      return { ...s, flight: e.request, fresh, move: e.request === "acquire" ? false : s.move };
+    }
     case "answer": {
       const asked = e.request === "watch" || (e.request === "acquire" && s.fence === 0);
       const watched = asked || e.request === "acquire" ? true : e.request === "unwatch" ? false : s.watched;

@@ -161,6 +161,15 @@ test("lock: giving up is asked for until it is so, whatever stood in between", (
   equal([status(done), plan(done)], ["watching", null]);
 });
 
+test("lock: asked for again while its release is on its way, it is not held", () => {
+  let s = play(holding(), { type: "release", version: null });
+  equal(status(play(s, { type: "acquire", queue: true, move: false })), "held", "nothing was sent yet");
+  s = play(s, { type: "sent", request: "release" }, { type: "acquire", queue: false, move: false });
+  equal(status(s), "refreshing");
+  s = play(s, { type: "answer", request: "release", snapshot: frame(null) });
+  equal(plan(s), { type: "acquire", resource: "article/42", wait: false });
+});
+
 test("lock: a grant that nobody wants any more is given back", () => {
   const s = play(initial("article/42"), { type: "acquire", queue: true, move: false }, ...up);
   const waiting = play(answer(s, frame({ state: "waiting", position: 1 })), { type: "release", version: null });
