@@ -103,7 +103,11 @@ func TestUsesShareOneLock(t *testing.T) {
 	tab.Open(p.page("/", scripts(`
 window.end = new AbortController();
 window.lock = editlock.open("article/42");
-window.other = editlock.open("article/42", { signal: end.signal });`)+`<script type="module" src="/editlock/editlock.js"></script>`))
+window.other = editlock.open("article/42", { signal: end.signal });`)+`<script src="/editlock/editlock.classic.js"></script>
+<edit-lock resource="article/42"></edit-lock><script>window.third = window.editlock.open("article/42")</script>`))
+	tab.Wait(is("held"))
+	tab.Wait(`third !== lock && third.snapshot === lock.snapshot`)
+	tab.Eval(`third.close(), document.querySelector("edit-lock").remove()`)
 	tab.Wait(state("held") + ` && other.snapshot === lock.snapshot`)
 	tab.Eval(`lock.close()`)
 	tab.Eval(`new Promise(done => setTimeout(done, 50))`)

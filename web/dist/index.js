@@ -943,6 +943,8 @@ var Core = class {
   /** Conditions that somebody waits for; looked at after every event, since tokens are in no picture. */
   awaited = /* @__PURE__ */ new Set();
   refreshes = /* @__PURE__ */ new Set();
+  /** How many parts of the page use it. */
+  uses = 0;
   tokenAt;
   holderSince = { frame: "", at: 0 };
   mineSince = { frame: "", at: 0 };
@@ -1380,7 +1382,7 @@ var Lock = class {
   constructor(core, client, options = {}) {
     this.core = core;
     this.client = client;
-    uses.set(core, (uses.get(core) ?? 0) + 1);
+    core.uses++;
     const { refresh, save, signal, start } = options;
     if (refresh) {
       core.refreshes.add(refresh);
@@ -1474,13 +1476,10 @@ var Lock = class {
     this.closed = true;
     for (const off of this.offs.splice(0)) off();
     setTimeout(() => {
-      const left2 = (uses.get(this.core) ?? 1) - 1;
-      uses.set(this.core, left2);
-      if (left2 === 0) this.core.dispatch({ type: "close" });
+      if (--this.core.uses === 0) this.core.dispatch({ type: "close" });
     }, 0);
   }
 };
-var uses = /* @__PURE__ */ new WeakMap();
 function refusal(snapshot) {
   const { error } = snapshot;
   return error ? new EditlockError(error.code, error.message) : new EditlockError("cancelled", `${snapshot.resource} is not asked for any more.`);
@@ -1629,7 +1628,8 @@ function gaps(template) {
 
 // src/api.ts
 var defaults = {};
-var clients = /* @__PURE__ */ new Map();
+var shared = /* @__PURE__ */ Symbol.for("editlock clients 1");
+var clients = window[shared] ??= /* @__PURE__ */ new Map();
 function clientFor(configuration = {}) {
   const base = new URL(configuration.url ?? defaults.url ?? "/editlock", document.baseURI).href.replace(/\/+$/, "");
   let client = clients.get(base);

@@ -19,7 +19,15 @@ export interface RequestOptions extends Omit<OpenOptions, "start" | "save"> {
 }
 
 let defaults: Configuration = {};
-const clients = new Map<string, Client>();
+
+declare global {
+  interface Window {
+    /** Shared by all copies of this script in a document: a bundler's and a script tag's are one session. */
+    [shared]?: Map<string, Client>;
+  }
+}
+const shared = Symbol.for("editlock clients 1");
+const clients = (window[shared] ??= new Map<string, Client>());
 
 /** The client of a server, made when it is asked for first; `auth` counts then. */
 export function clientFor(configuration: Configuration = {}): Client {

@@ -27,6 +27,8 @@ export class Core {
   /** Conditions that somebody waits for; looked at after every event, since tokens are in no picture. */
   private readonly awaited = new Set<() => void>();
   readonly refreshes = new Set<Refresh>();
+  /** How many parts of the page use it. */
+  uses = 0;
   private tokenAt: Instant;
   private holderSince = { frame: "", at: 0 };
   private mineSince = { frame: "", at: 0 };

@@ -28,7 +28,7 @@ export class Lock {
   private closed = false;
 
   constructor(private readonly core: Core, private readonly client: Client, options: OpenOptions = {}) {
-    uses.set(core, (uses.get(core) ?? 0) + 1);
+    core.uses++;
     const { refresh, save, signal, start } = options;
     if (refresh) {
       core.refreshes.add(refresh);
@@ -129,14 +129,10 @@ export class Lock {
     this.closed = true;
     for (const off of this.offs.splice(0)) off();
     setTimeout(() => {
-      const left = (uses.get(this.core) ?? 1) - 1;
-      uses.set(this.core, left);
-      if (left === 0) this.core.dispatch({ type: "close" });
+      if (--this.core.uses === 0) this.core.dispatch({ type: "close" });
     }, 0);
   }
 }
-
-const uses = new WeakMap<Core, number>();
 
 function refusal(snapshot: LockSnapshot): EditlockError {
   const { error } = snapshot;

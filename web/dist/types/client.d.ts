@@ -17,6 +17,8 @@ export declare class Client {
     private heartbeat;
     /** What keeps the page from connecting; null when nothing does. */
     trouble: EditlockError | null;
+    /** Called when `trouble` changes. */
+    readonly troubles: Set<() => void>;
     user: {
         readonly id: string;
         readonly name: string;

@@ -21,6 +21,8 @@ export declare class Connection implements LinkEvents {
     private readonly events;
     private slot;
     private current;
+    /** The link that was welcomed last, open or not: belief rests on it. */
+    private believed;
     private next;
     private timer;
     private attempts;

@@ -25,6 +25,8 @@ export declare class Core {
     /** Conditions that somebody waits for; looked at after every event, since tokens are in no picture. */
     private readonly awaited;
     readonly refreshes: Set<Refresh>;
+    /** How many parts of the page use it. */
+    uses: number;
     private tokenAt;
     private holderSince;
     private mineSince;
@@ -55,8 +57,6 @@ export declare class Core {
     private mineAt;
     /** Sends a request that is no part of getting or giving up the lock. */
     send(request: LockRequest): Promise<void>;
-    /** Shows listeners again what they have: something about the connection has changed. */
-    announce(): void;
     /** The picture as of now: belief may have run out since the last event. */
     current(): LockSnapshot;
     /** Refuses to go on without the lock. */

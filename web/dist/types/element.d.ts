@@ -9,10 +9,8 @@ export interface RefreshDetail extends Grant {
 type Start = "open" | "edit" | "manual";
 export declare class EditLockElement extends HTMLElement implements Guarded {
     static readonly observedAttributes: string[];
-    private readonly box;
-    private readonly content;
-    private readonly live;
     private readonly bar;
+    private readonly shell;
     private readonly draft;
     private readonly focusKeeper;
     private client;
@@ -23,8 +21,11 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
     private arrived;
     /** The first keystroke has asked for the lock, and typing goes on until somebody else turns out to hold it. */
     private eager;
+    private waited;
     private pending;
     private done;
+    /** The save that led here was the last: what the session still holds is to be released. */
+    private closing;
     private said;
     private ticking;
     private delayed;
@@ -43,17 +44,21 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
     private remember;
     private changed;
     private entered;
-    private waited;
+    /** Whether the turn was over by time alone and nobody wants it: then it is taken back without a question. */
+    private mayReclaim;
     private typed;
     private keepTyped;
     private refresh;
+    /** Where others changed nothing, the text goes back by itself; the rest is offered. */
+    private putBack;
     private replace;
     get open(): boolean;
     permit(): "go" | "later" | "refuse";
     token(): string | null;
     saveLater(form: HTMLFormElement, submitter: HTMLElement | null): void;
     refuseSave(): void;
-    saving(_form: HTMLFormElement, submitter: HTMLElement | null): void;
+    saving(submitter: HTMLElement | null): void;
+    submitted(): void;
     /**
      * To be called after a save that did not leave the page. What is there counts as saved; after a button with
      * `data-edit-lock-done`, or with `done`, the lock is released. `version` names what was saved.
@@ -67,6 +72,7 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
     private get messages();
     private get values();
     private tick;
+    private readonly renderSoon;
     private render;
     private saidTitle;
     private showNotice;

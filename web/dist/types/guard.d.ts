@@ -6,7 +6,9 @@ export interface Guarded extends HTMLElement {
     saveLater(form: HTMLFormElement, submitter: HTMLElement | null): void;
     refuseSave(): void;
     /** A save is on its way. */
-    saving(form: HTMLFormElement, submitter: HTMLElement | null): void;
+    saving(submitter: HTMLElement | null): void;
+    /** It leaves the page by itself: no script of the page has taken it over. */
+    submitted(): void;
     /** A save of this form came to an end that the page told of. */
     saved(options?: {
         version?: string;

@@ -41,7 +41,7 @@ export declare class Link {
     private watchdog;
     private over;
     constructor(url: string, token: string, credentials: Credentials, clock: Clock, events: LinkEvents);
-    /** Whether this connection vouches for the session now. */
+    /** Whether what came over this connection still vouches for the session: a bare disconnect changes nothing. */
     sure(): boolean;
     request(request: Request): Promise<OkFrame>;
     /** Closes without a word to the events; open requests are rejected. */

@@ -4,6 +4,7 @@ export interface Messages {
     readonly unreachable: string;
     readonly unreachableDetail: string;
     readonly login: string;
+    readonly loginDetail: string;
     readonly editing: string;
     readonly since: string;
     readonly next: string;

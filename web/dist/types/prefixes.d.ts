@@ -1,4 +1,4 @@
-import type { Connection } from "./connection.js";
+import { type Connection } from "./connection.js";
 import type { SnapshotFrame } from "./protocol.js";
 import type { Holder } from "./snapshot.js";
 /** One resource as a list shows it. */
@@ -16,9 +16,8 @@ export declare class Prefixes {
     constructor(connection: Connection);
     get size(): number;
     /** Calls the listener with all that is not free below the prefix, now and at every change. */
-    watch(prefix: string, listener: EntriesListener): () => void;
+    watch(prefix: string, listener: EntriesListener, failed?: (error: unknown) => void): () => void;
     online(): void;
-    offline(): void;
     pushed(frame: SnapshotFrame): void;
     private ask;
     private tell;

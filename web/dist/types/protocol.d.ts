@@ -136,9 +136,11 @@ export declare function parseSnapshot(value: unknown): SnapshotFrame | null;
 /** Reads a frame of the server. Null for one that this version does not know: it is to be ignored. */
 export declare function parseFrame(data: string): ServerFrame | null;
 /**
- * What a close code asks of the client: come back `now` or `later`, with a fresh access `token`, with
- * a `new` session, or `never` by itself.
+ * What a close code asks of the client: come back `now` or `later`, after it has got a fresh access token
+ * (`refresh`), or `never` with this session.
  */
-export type Comeback = "now" | "later" | "token" | "new" | "never";
+export type Comeback = "now" | "later" | "refresh" | "never";
 /** Reads a close code by its range, as codes of a later version are to be. */
 export declare function comeback(code: number): Comeback;
+/** Whether only the session is over, so that the page may come back with a new one; otherwise the client is broken. */
+export declare function sessionOver(code: number): boolean;

@@ -1,0 +1,8 @@
+export interface Shell {
+    readonly box: HTMLElement;
+    /** Inert from in here, so that no change of the page's own tree can undo it. */
+    readonly content: HTMLElement;
+    /** Spoken by screen readers when they have finished what they are saying. */
+    readonly live: HTMLElement;
+}
+export declare function build(host: HTMLElement, bar: HTMLElement): Shell;
