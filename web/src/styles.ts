@@ -70,7 +70,7 @@ const css = `
   box-sizing: border-box; border-radius: 50%; background: var(--edit-lock-present, #2fa35c); border: 2px solid var(--paper);
 }
 .icon svg { inline-size: 20px; block-size: 20px; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round; }
-.text { flex: 1; min-inline-size: 0; text-align: match-parent; }
+.text { flex: 1; min-inline-size: 0; text-align: -webkit-match-parent; text-align: match-parent; }
 .title, .detail { margin: 0; overflow-wrap: anywhere; text-wrap: pretty; unicode-bidi: plaintext; }
 .title { font-weight: 620; }
 .detail { color: var(--soft); font-size: .9em; margin-block-start: 1px; }
