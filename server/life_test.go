@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -145,21 +143,6 @@ func TestSlowStore(t *testing.T) {
 	}
 }
 
-// bomb is a log that panics on one user.
-type bomb struct{ slog.Handler }
-
-func (b bomb) Enabled(context.Context, slog.Level) bool { return true }
-
-func (b bomb) Handle(_ context.Context, r slog.Record) error {
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "user" && a.Value.String() == "bomb" {
-			panic("boom")
-		}
-		return true
-	})
-	return nil
-}
-
 // Faults: N6
 func TestPanicEndsOneConnection(t *testing.T) {
 	w := start(t, func(o *setup) { o.Logger = slog.New(bomb{slog.DiscardHandler}) })
@@ -264,121 +247,6 @@ func TestDrainEndsWhenAllHaveGone(t *testing.T) {
 	}
 }
 
-// Faults: A9
-func TestConnectionsOfAUser(t *testing.T) {
-	w := start(t, func(o *setup) { o.MaxPerUser = 3 })
-	var pages []*client
-	for range 3 {
-		pages = append(pages, w.page("ana"))
-	}
-	c := w.connect()
-	e := c.fails(&wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce()}, wire.TooManySessions)
-	if e.RetryAfter == 0 {
-		t.Error("it does not say when to try again")
-	}
-	c.closedWith(wire.CloseTooMany)
-	w.page("ben")
-	_ = pages[0].ws.WriteClose(1000, nil)
-	recv(t, pages[0].closed, "the close")
-	w.until("there is room again", func() bool {
-		c := w.connect()
-		c.send(&wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce()})
-		return c.answer().Kind() == "welcome"
-	})
-}
-
-// Faults: A9, A10
-func TestConnectionsOfAnAddress(t *testing.T) {
-	refused := func(w *world, status int, header ...string) {
-		w.Helper()
-		_, resp, err := w.dial(header...)
-		if err == nil || resp == nil || resp.StatusCode != status {
-			w.Fatalf("%v, %v; want %d", resp, err, status)
-		}
-		if resp.Header.Get("Retry-After") == "" {
-			w.Error("it does not say when to try again")
-		}
-	}
-	t.Run("per address", func(t *testing.T) {
-		w := start(t, func(o *setup) { o.MaxPerAddress = 2 })
-		w.TB = t
-		one := w.connect()
-		w.connect()
-		refused(w, http.StatusTooManyRequests)
-		refused(w, http.StatusTooManyRequests, "X-Forwarded-For", "192.0.2.1") // nobody believes it
-		_ = one.ws.WriteClose(1000, nil)
-		w.until("there is room again", func() bool { _, _, err := w.dial(); return err == nil })
-	})
-	t.Run("behind a proxy", func(t *testing.T) {
-		w := start(t, func(o *setup) {
-			o.MaxPerAddress = 1
-			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
-		})
-		w.TB = t
-		w.connect("X-Forwarded-For", "192.0.2.1")
-		w.connect("X-Forwarded-For", "192.0.2.2")
-		w.connect("X-Forwarded-For", "2001:db8:0:1::1")
-		w.connect("X-Forwarded-For", "2001:db8:0:2::1")
-		refused(w, http.StatusTooManyRequests, "X-Forwarded-For", "192.0.2.1")
-		refused(w, http.StatusTooManyRequests, "X-Forwarded-For", "198.51.100.9, 192.0.2.1, 10.0.0.1") // what a client wrote before it counts for nothing
-		refused(w, http.StatusTooManyRequests, "X-Forwarded-For", "2001:db8:0:1::2")
-		refused(w, http.StatusTooManyRequests, "X-Forwarded-For", "::ffff:192.0.2.1")
-	})
-	t.Run("in all", func(t *testing.T) {
-		w := start(t, func(o *setup) { o.MaxConnections = 1 })
-		w.TB = t
-		w.connect()
-		refused(w, http.StatusServiceUnavailable)
-	})
-	t.Run("handshakes a second", func(t *testing.T) {
-		w := start(t, func(o *setup) { o.HandshakeRate = 1 })
-		w.TB = t
-		w.connect()
-		w.until("too fast", func() bool {
-			_, resp, err := w.dial()
-			return err != nil && resp != nil && resp.StatusCode == http.StatusServiceUnavailable
-		})
-		w.until("slow enough", func() bool { _, _, err := w.dial(); return err == nil })
-	})
-}
-
-// Faults: A9
-func TestMessageRate(t *testing.T) {
-	w := start(t)
-	c := w.page("eve")
-	for i := range 60 {
-		c.send(&wire.Watch{ID: int64(i + 2), Target: target("article/42")})
-	}
-	refused := 0
-	for range 60 {
-		if e, ok := c.answer().(*wire.Error); ok {
-			if e.Code != wire.RateLimited || e.RetryAfter <= 0 || e.RetryAfter > 1 {
-				t.Fatalf("%+v", e)
-			}
-			refused++
-		}
-	}
-	if refused == 0 || refused > 21 {
-		t.Errorf("%d of 60 were refused; 40 may come at once", refused)
-	}
-	go func() {
-		for i := 0; c.ws.WriteString(fmt.Sprintf(`{"id":%d,"type":"watch","resource":"article/42"}`, i%1000+100)) == nil; i++ {
-			continue
-		}
-	}()
-	c.closedWith(wire.CloseTooMany)
-}
-
-// until tries until something is so.
-func (w *world) until(what string, f func() bool) {
-	w.Helper()
-	for end := time.Now().Add(patience); !f(); {
-		if time.Now().After(end) {
-			w.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
 func TestHealthAndReadiness(t *testing.T) {
 	w := start(t)
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/": 404, "/v1/bye": 405} {
@@ -391,45 +259,4 @@ func TestHealthAndReadiness(t *testing.T) {
 			t.Errorf("%s: %s", path, resp.Status)
 		}
 	}
-}
-
-// Nothing that opens a door is written to the log.
-func TestLogHasNoSecrets(t *testing.T) {
-	var mu sync.Mutex
-	var text strings.Builder
-	w := start(t, brisk, func(o *setup) {
-		o.Logger = slog.New(slog.NewTextHandler(locked{&mu, &text}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	})
-	token := access("ana")
-	c := w.connect()
-	hello := c.hello(token, "")
-	c.hold("article/42")
-	again := w.connect()
-	again.hello(token, hello.Resume)
-	bad := w.connect()
-	bad.send(&wire.Hello{ID: 1, Token: token + "x", Nonce: nonce(), Resume: hello.Resume})
-	bad.answer()
-	again.deafen()
-	again.closedWith(wire.CloseNoPong)
-	mu.Lock()
-	defer mu.Unlock()
-	for _, secret := range []string{token, hello.Resume, strings.Split(token, ".")[2]} {
-		if strings.Contains(text.String(), secret) {
-			t.Errorf("the log contains %s", secret)
-		}
-	}
-	if !strings.Contains(text.String(), "refused") {
-		t.Errorf("the log says nothing: %s", text.String())
-	}
-}
-
-type locked struct {
-	mu *sync.Mutex
-	w  *strings.Builder
-}
-
-func (l locked) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }

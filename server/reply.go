@@ -8,8 +8,8 @@ import (
 	"github.com/editlock/editlock/wire"
 )
 
-// scope is what the request under way is about: pushes about that wait for its answer. An answer is taken by
-// a client whatever it knew before, so no newer snapshot may be sent ahead of it.
+// scope is what the request under way is about: pushes about that wait for its answer. So what a client receives
+// of a resource never goes back, though the protocol would have it bear that.
 type scope struct {
 	on       bool
 	resource string

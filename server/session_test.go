@@ -251,7 +251,7 @@ func TestHelloMustBeFirst(t *testing.T) {
 	}
 }
 
-// A client takes an answer whatever it knew before: so no news may overtake an answer that does not have it.
+// No news overtakes an answer that does not have it, though the protocol would let it.
 func TestAnswersNeverGoBack(t *testing.T) {
 	w := start(t, fast)
 	ana, ben := w.page("ana"), w.page("ben")
