@@ -60,14 +60,8 @@ func (c *crew) comeBack(t testing.TB) {
 	t.Helper()
 	ctx := within(t)
 	back := func(p *swarm.Page) error {
-		for {
-			err := p.Connect(ctx)
-			if err == nil {
-				break
-			}
-			if err := pause(ctx, 100*time.Millisecond); err != nil {
-				return err
-			}
+		if err := again(ctx, p); err != nil {
+			return err
 		}
 		if _, resumed := p.Session(); !resumed {
 			return fmt.Errorf("a page got a new session")
