@@ -150,6 +150,7 @@ func TestDamagedRecords(t *testing.T) {
 		"waits twice":              `{"v":1,"queue":[{"n":1,"s":"a","t":1},{"n":2,"s":"a","t":1}],"ticket":2}`,
 		"nobody waits":             `{"v":1,"queue":[{"n":1,"t":1}],"ticket":1}`,
 		"out of order":             `{"v":1,"queue":[{"n":2,"s":"a","t":1},{"n":1,"s":"b","t":1}],"ticket":2}`,
+		"two have one ticket":      `{"v":1,"queue":[{"n":1,"s":"a","t":1},{"n":1,"s":"b","t":1}],"ticket":2}`,
 		"a ticket never given out": `{"v":1,"queue":[{"n":2,"s":"a","t":1}],"ticket":1}`,
 		"a confirmed ticket":       `{"v":1,"holds":[{"session":"a","fence":1,"confirmed":true,"ticket":1}],"ticket":1}`,
 		"a hold's ticket too high": `{"v":1,"holds":[{"session":"a","fence":1,"ticket":2}],"ticket":1}`,
