@@ -200,7 +200,8 @@ func TestHiddenPageHolds(t *testing.T) {
 	if p.count("bye")+p.count("release") != 0 {
 		t.Errorf("hidden, it said %v", p.said())
 	}
-	// And seen again it asks.
+	// And seen again it asks, and gives the focus back.
+	tab.Eval(textarea + `.focus()`)
 	watches := p.count("watch")
 	tab.Show()
 	tab.Wait(`document.visibilityState === "visible"`)
@@ -214,6 +215,7 @@ func TestHiddenPageHolds(t *testing.T) {
 		}
 		return n > watches
 	})
+	tab.Wait(is("held") + ` && document.activeElement === ` + textarea)
 }
 
 // A hidden tab whose turn comes calls its person: title and icon, until it is seen.
@@ -324,4 +326,36 @@ func TestPausedPageDoesNotSave(t *testing.T) {
 		t.Errorf("after a pause beyond its belief: %s", result)
 	}
 	tab.Wait(is("held"))
+}
+
+// What was typed and not saved outlives the page: offered after a reload, dismissed for good, gone once it was sent.
+func TestTypedTextOutlivesThePage(t *testing.T) {
+	p, url := opened(t, "")
+	tab := chrome.Page(t)
+	tab.Open(url)
+	tab.Wait(is("held"))
+	tab.Eval(textarea + `.focus(), ` + textarea + `.select()`)
+	tab.Type("Mine")
+	elsewhere := p.page("/elsewhere", `<!doctype html><title>elsewhere</title>`)
+	tab.Open(elsewhere)
+	tab.Open(url) // resumed
+	tab.Wait(is("held"))
+	tab.Wait(button("restore"))
+	tab.Open(elsewhere)
+	p.free("article/42", "left", "")
+	tab.Open(url) // granted anew, and loaded
+	tab.Wait(is("held"))
+	if text := tab.Text(textarea + `.value`); text != "It snowed all night." {
+		t.Errorf("put back without being asked: %q", text)
+	}
+	tab.Click(button("restore"))
+	tab.Wait(textarea + `.value === "Mine"`)
+	p.page("/save", `<!doctype html><title>saved</title>`)
+	tab.Eval(`void document.getElementById("f").requestSubmit()`)
+	tab.Wait(`document.title === "saved"`)
+	tab.Open(url)
+	tab.Wait(is("held"))
+	if tab.Eval(lock+`.shadowRoot.querySelector(".drawer[data-open]") === null`) != true {
+		t.Errorf("after it was sent the page says %q", bar(tab))
+	}
 }

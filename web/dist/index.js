@@ -17,7 +17,6 @@ function ponged(belief, ping, at) {
 }
 function acknowledged(belief, ack, now) {
   const checked = check(belief, now);
-  if (checked.lapsed) return checked;
   const pong = checked.unacknowledged.find((sent) => sent.ping === ack);
   if (!pong) return checked;
   const unacknowledged = checked.unacknowledged.filter((sent) => sent.ping > ack);
@@ -1495,6 +1494,7 @@ var en = {
   loginDetail: "Log in again in another tab, then go on here.",
   editing: "{name} is editing this",
   since: "since {time}, {ago}",
+  justNow: "just now",
   next: "You are next in line",
   place: "You are {place} in line",
   reading: "You are just reading",
@@ -1527,7 +1527,7 @@ var en = {
   nowEditing: "{name} is editing now.",
   textHere: "Your text is still here.",
   draft: "What you typed before is kept",
-  draftDetail: "The text was changed by others in between.",
+  draftDetail: "It is not in the form now.",
   copied: "Copied",
   titleTurn: "Your turn",
   doStop: "Stop waiting, just read",
@@ -1548,6 +1548,7 @@ var de = {
   loginDetail: "Melden Sie sich in einem anderen Tab wieder an, und machen Sie dann hier weiter.",
   editing: "{name} bearbeitet dies gerade",
   since: "seit {time}, {ago}",
+  justNow: "gerade eben",
   next: "Sie sind als Nächstes dran",
   place: "Sie sind auf Platz {place} der Warteliste",
   reading: "Sie lesen nur",
@@ -1580,7 +1581,7 @@ var de = {
   nowEditing: "Jetzt bearbeitet es {name}.",
   textHere: "Ihr Text ist noch da.",
   draft: "Ihr früherer Text ist aufgehoben",
-  draftDetail: "Andere haben inzwischen etwas geändert.",
+  draftDetail: "Er steht gerade nicht im Formular.",
   copied: "Kopiert",
   titleTurn: "Sie sind dran",
   doStop: "Nicht warten, nur lesen",
@@ -1607,9 +1608,9 @@ function placeText(position, language) {
   const rule = new Intl.PluralRules("en", { type: "ordinal" }).select(position);
   return position + (rule in suffix ? suffix[rule] : "th");
 }
-function agoText(seconds, language) {
+function agoText(seconds, language, justNow) {
   const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
-  if (seconds < 60) return format.format(0, "second");
+  if (seconds < 60) return justNow;
   if (seconds < 3600) return format.format(-Math.floor(seconds / 60), "minute");
   if (seconds < 86400) return format.format(-Math.floor(seconds / 3600), "hour");
   return format.format(-Math.floor(seconds / 86400), "day");
@@ -1839,14 +1840,14 @@ var Bar = class {
 function separator(before) {
   return /[.…!?]$/.test(before) ? " " : " · ";
 }
-function value(key2, { snapshot, language, now }) {
+function value(key2, { snapshot, language, messages, now }) {
   switch (key2) {
     case "name":
       return snapshot.holder?.name || "?";
     case "time":
       return timeText(snapshot.holder?.since ?? now, now, language);
     case "ago":
-      return agoText(Math.max(0, (now - (snapshot.holder?.since ?? now)) / 1e3), language);
+      return agoText(Math.max(0, (now - (snapshot.holder?.since ?? now)) / 1e3), language, messages.justNow);
     case "place":
       return placeText(snapshot.position ?? 0, language);
     case "count":
@@ -1895,114 +1896,6 @@ function hue(name) {
   let sum = 0;
   for (const character of name) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 3600;
   return sum % 360;
-}
-
-// src/draft.ts
-var untyped = ["hidden", "password", "file", "submit", "button", "image", "reset"];
-var Draft = class {
-  constructor(root) {
-    this.root = root;
-    root.addEventListener("focusin", (event) => this.meet(event.target), true);
-    root.addEventListener("pointerdown", (event) => this.meet(event.target), true);
-    for (const type of ["beforeinput", "input", "change"]) {
-      root.addEventListener(type, (event) => this.touch(event.target), true);
-    }
-  }
-  root;
-  before = /* @__PURE__ */ new WeakMap();
-  touched = /* @__PURE__ */ new Set();
-  /** Fields that differ from what was there before the first touch. */
-  typed() {
-    const all = [];
-    for (const field of this.touched) {
-      if (!this.root.contains(field)) continue;
-      const before = this.before.get(field) ?? "";
-      const value2 = valueOf(field);
-      if (value2 !== before) all.push({ ...place(this.root, field), label: labelOf(field), before, value: value2 });
-    }
-    return all;
-  }
-  /** What is there now counts as saved. */
-  forget() {
-    for (const field of this.touched) this.before.set(field, valueOf(field));
-    this.touched.clear();
-  }
-  meet(target) {
-    const field = fieldOf(target);
-    if (field && !this.before.has(field)) this.before.set(field, valueOf(field));
-  }
-  touch(target) {
-    const field = fieldOf(target);
-    if (!field) return;
-    if (!this.before.has(field)) this.before.set(field, defaultOf(field));
-    this.touched.add(field);
-  }
-  /** Puts typed text into the fields of the same name; returns what could not be put back. */
-  static restore(root, typed, force) {
-    return typed.filter((entry2) => {
-      const field = find(root, entry2);
-      if (!field) return true;
-      if (!force && valueOf(field) !== entry2.before) return valueOf(field) !== entry2.value;
-      if (valueOf(field) === entry2.value) return false;
-      setValue(field, entry2.value);
-      field.dispatchEvent(new Event("input", { bubbles: true }));
-      field.dispatchEvent(new Event("change", { bubbles: true }));
-      return false;
-    });
-  }
-  static text(typed) {
-    const only = typed.length === 1;
-    return typed.map((entry2) => only || !entry2.label ? entry2.value : `${entry2.label}:
-${entry2.value}`).join("\n\n");
-  }
-};
-function fieldOf(target) {
-  if (isField(target)) return untyped.includes(target.type) ? null : target;
-  return target instanceof HTMLElement && target.isContentEditable ? target.closest("[contenteditable]") : null;
-}
-function isField(target) {
-  return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
-}
-function isToggle(field) {
-  return field instanceof HTMLInputElement && (field.type === "checkbox" || field.type === "radio");
-}
-function valueOf(field) {
-  if (isToggle(field)) return field.checked ? "✓" : "";
-  if (field instanceof HTMLSelectElement) return [...field.selectedOptions].map((option) => option.value).join("\n");
-  return isField(field) ? field.value : field.innerText;
-}
-function defaultOf(field) {
-  if (isToggle(field)) return field.defaultChecked ? "✓" : "";
-  if (field instanceof HTMLSelectElement) {
-    return [...field.options].filter((option) => option.defaultSelected).map((option) => option.value).join("\n");
-  }
-  const typed = field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement;
-  return typed ? field.defaultValue : field.innerText;
-}
-function setValue(field, value2) {
-  if (isToggle(field)) field.checked = value2 !== "";
-  else if (field instanceof HTMLSelectElement) {
-    const values = value2.split("\n");
-    for (const option of field.options) option.selected = values.includes(option.value);
-  } else if (isField(field)) field.value = value2;
-  else field.innerText = value2;
-}
-function nameOf(field) {
-  return field.getAttribute("name") || field.id || field.getAttribute("data-name") || field.localName;
-}
-function sameName(root, name) {
-  return [...root.querySelectorAll("input, textarea, select, [contenteditable]")].filter((field) => nameOf(field) === name);
-}
-function place(root, field) {
-  const name = nameOf(field);
-  return { name, index: sameName(root, name).indexOf(field) };
-}
-function find(root, { name, index }) {
-  return sameName(root, name)[index] ?? null;
-}
-function labelOf(field) {
-  const label = isField(field) ? field.labels?.[0]?.textContent : null;
-  return (label ?? field.getAttribute("aria-label") ?? nameOf(field)).trim();
 }
 
 // src/focus.ts
@@ -2145,6 +2038,207 @@ function onDone(event) {
   const { success, successful } = detail;
   const form = event.target instanceof HTMLFormElement ? event.target : event.target.closest("form");
   if (success === true || successful === true) ofForm(form)?.saved();
+}
+
+// src/draft.ts
+var untyped = ["hidden", "password", "file", "submit", "button", "image", "reset"];
+var Draft = class {
+  constructor(root) {
+    this.root = root;
+    root.addEventListener("focusin", (event) => this.meet(event.target), true);
+    root.addEventListener("pointerdown", (event) => this.meet(event.target), true);
+    for (const type of ["beforeinput", "input", "change"]) {
+      root.addEventListener(type, (event) => this.touch(event.target), true);
+    }
+  }
+  root;
+  before = /* @__PURE__ */ new WeakMap();
+  touched = /* @__PURE__ */ new Set();
+  /** Fields that differ from what was there before the first touch. */
+  typed() {
+    const all = [];
+    for (const field of this.touched) {
+      if (!this.root.contains(field)) continue;
+      const before = this.before.get(field) ?? "";
+      const value2 = valueOf(field);
+      if (value2 !== before) all.push({ ...place(this.root, field), label: labelOf(field), before, value: value2 });
+    }
+    return all;
+  }
+  /** What is there now counts as saved. */
+  forget() {
+    for (const field of this.touched) this.before.set(field, valueOf(field));
+    this.touched.clear();
+  }
+  meet(target) {
+    const field = fieldOf(target);
+    if (field && !this.before.has(field)) this.before.set(field, valueOf(field));
+  }
+  touch(target) {
+    const field = fieldOf(target);
+    if (!field) return;
+    if (!this.before.has(field)) this.before.set(field, defaultOf(field));
+    this.touched.add(field);
+  }
+  /** Puts typed text into the fields of the same name; returns what could not be put back. */
+  static restore(root, typed, force) {
+    return typed.filter((entry2) => {
+      const field = find(root, entry2);
+      if (!field) return true;
+      if (!force && valueOf(field) !== entry2.before) return valueOf(field) !== entry2.value;
+      if (valueOf(field) === entry2.value) return false;
+      setValue(field, entry2.value);
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+      return false;
+    });
+  }
+  /** What of the text is not in its field. */
+  static missing(root, typed) {
+    return typed.filter((entry2) => {
+      const field = find(root, entry2);
+      return !field || valueOf(field) !== entry2.value;
+    });
+  }
+  static text(typed) {
+    const only = typed.length === 1;
+    return typed.map((entry2) => only || !entry2.label ? entry2.value : `${entry2.label}:
+${entry2.value}`).join("\n\n");
+  }
+};
+function fieldOf(target) {
+  if (isField(target)) return untyped.includes(target.type) ? null : target;
+  return target instanceof HTMLElement && target.isContentEditable ? target.closest("[contenteditable]") : null;
+}
+function isField(target) {
+  return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;
+}
+function isToggle(field) {
+  return field instanceof HTMLInputElement && (field.type === "checkbox" || field.type === "radio");
+}
+function valueOf(field) {
+  if (isToggle(field)) return field.checked ? "✓" : "";
+  if (field instanceof HTMLSelectElement) return [...field.selectedOptions].map((option) => option.value).join("\n");
+  return isField(field) ? field.value : field.innerText;
+}
+function defaultOf(field) {
+  if (isToggle(field)) return field.defaultChecked ? "✓" : "";
+  if (field instanceof HTMLSelectElement) {
+    return [...field.options].filter((option) => option.defaultSelected).map((option) => option.value).join("\n");
+  }
+  const typed = field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement;
+  return typed ? field.defaultValue : field.innerText;
+}
+function setValue(field, value2) {
+  if (isToggle(field)) field.checked = value2 !== "";
+  else if (field instanceof HTMLSelectElement) {
+    const values = value2.split("\n");
+    for (const option of field.options) option.selected = values.includes(option.value);
+  } else if (isField(field)) field.value = value2;
+  else field.innerText = value2;
+}
+function nameOf(field) {
+  return field.getAttribute("name") || field.id || field.getAttribute("data-name") || field.localName;
+}
+function sameName(root, name) {
+  return [...root.querySelectorAll("input, textarea, select, [contenteditable]")].filter((field) => nameOf(field) === name);
+}
+function place(root, field) {
+  const name = nameOf(field);
+  return { name, index: sameName(root, name).indexOf(field) };
+}
+function find(root, { name, index }) {
+  return sameName(root, name)[index] ?? null;
+}
+function labelOf(field) {
+  const label = isField(field) ? field.labels?.[0]?.textContent : null;
+  return (label ?? field.getAttribute("aria-label") ?? nameOf(field)).trim();
+}
+
+// src/keeper.ts
+var Keeper = class {
+  constructor(root, resource) {
+    this.root = root;
+    this.resource = resource;
+    this.draft = new Draft(root);
+    root.addEventListener("input", () => this.sent = false, true);
+  }
+  root;
+  resource;
+  draft;
+  kept = [];
+  /** It comes from an earlier page, whose person may have left it on purpose: to be offered, not put back unasked. */
+  earlier = false;
+  /** A form with the text in it is on its way, and the next page shows what became of it. */
+  sent = false;
+  /** Something was typed that is not known to be saved. */
+  get dirty() {
+    return this.draft.typed().length > 0;
+  }
+  /** There is text that is in no field. */
+  get holds() {
+    return this.kept.length > 0;
+  }
+  get text() {
+    return Draft.text(this.holds ? this.kept : this.draft.typed());
+  }
+  /** Remembers what is typed, before it may go. */
+  keep() {
+    const typed = this.draft.typed();
+    if (!typed.length) return;
+    this.kept = typed;
+    this.earlier = false;
+  }
+  /** Puts text back: by itself only where nobody changed anything meanwhile. */
+  putBack(force) {
+    if (!this.kept.length) return;
+    if (this.earlier && !force) this.kept = Draft.missing(this.root, this.kept);
+    else this.kept = Draft.restore(this.root, this.kept, force);
+    if (force) this.kept = [];
+  }
+  /** The fields are new ones. */
+  replaced() {
+    this.draft.forget();
+  }
+  saved() {
+    this.draft.forget();
+    this.dismiss();
+  }
+  dismiss() {
+    this.kept = [];
+    this.stash();
+  }
+  leavingWithForm() {
+    this.sent = true;
+  }
+  /** Writes the text where it outlives the page: hidden pages are thrown away without notice. */
+  stash = (event) => {
+    if (event?.type === "visibilitychange" && document.visibilityState !== "hidden") return;
+    const typed = this.draft.typed();
+    const text2 = typed.length ? typed : this.kept;
+    try {
+      if (text2.length && !this.sent) sessionStorage.setItem(this.key, JSON.stringify(text2));
+      else sessionStorage.removeItem(this.key);
+    } catch {
+    }
+  };
+  /** Takes up what the page before this one left. */
+  recover() {
+    try {
+      const stored = JSON.parse(sessionStorage.getItem(this.key) ?? "[]");
+      if (Array.isArray(stored)) this.kept = stored.filter(isTyped);
+      this.earlier = !document.wasDiscarded;
+    } catch {
+      this.kept = [];
+    }
+  }
+  get key() {
+    return `editlock draft ${this.resource()}`;
+  }
+};
+function isTyped(value2) {
+  const typed = value2;
+  return typeof typed?.name === "string" && typeof typed.index === "number" && typeof typed.label === "string" && typeof typed.before === "string" && typeof typed.value === "string";
 }
 
 // src/notice.ts
@@ -2395,8 +2489,9 @@ var css = `
 }
 @container (max-width: 360px) {
   .actions { padding-inline-start: 0; }
-  .button { flex: 1 1 auto; min-block-size: 42px; }
+  .button { flex: 1 1 auto; }
 }
+@media (pointer: coarse) { .button { min-block-size: 44px; } }
 
 .content { transition: opacity .25s; }
 .content[inert] { opacity: var(--edit-lock-dim, .6); cursor: default; }
@@ -2459,12 +2554,11 @@ var EditLockElement = class extends HTMLElement {
   static observedAttributes = ["resource", "lang", "dir", "theme", "version"];
   bar = new Bar((action) => void this.perform(action));
   shell = build(this, this.bar.root);
-  draft = new Draft(this);
+  keeper = new Keeper(this, () => this.resource);
   focusKeeper = new FocusKeeper(this);
   client = null;
   handle = null;
   shown = null;
-  kept = [];
   source = null;
   arrived = false;
   /** The first keystroke has asked for the lock, and typing goes on until somebody else turns out to hold it. */
@@ -2526,11 +2620,16 @@ var EditLockElement = class extends HTMLElement {
     this.client.troubles.add(this.renderSoon);
     this.ticking = window.setInterval(() => this.tick(), 1e4);
     this.remember();
+    this.keeper.recover();
+    document.addEventListener("visibilitychange", this.keeper.stash);
+    window.addEventListener("pagehide", this.keeper.stash);
   }
   tearDown() {
     unprotect(this);
     clearInterval(this.ticking);
     clearTimeout(this.delayed);
+    document.removeEventListener("visibilitychange", this.keeper.stash);
+    window.removeEventListener("pagehide", this.keeper.stash);
     this.client?.troubles.delete(this.renderSoon);
     this.handle?.close();
     this.handle = this.client = this.shown = this.source = this.pending = null;
@@ -2551,12 +2650,12 @@ var EditLockElement = class extends HTMLElement {
     this.shown = snapshot;
     if (now === "waiting" && this.eager) {
       this.eager = false;
-      this.keepTyped();
+      this.keeper.keep();
       this.pending = null;
     }
     if (now === "watching" || now === "lost") this.eager = false;
     if (now === "lost" && before !== "lost") {
-      this.keepTyped();
+      this.keeper.keep();
       if (this.mayReclaim(snapshot)) queueMicrotask(() => this.handle?.acquire({ wait: false }));
     }
     if (now === "held" && before !== "held") this.entered(before);
@@ -2572,6 +2671,7 @@ var EditLockElement = class extends HTMLElement {
   }
   entered(before) {
     this.eager = false;
+    if (before === "connecting") this.keeper.putBack(false);
     if (before === "refreshing" && this.waited) {
       this.arrived = true;
       setTimeout(() => {
@@ -2597,10 +2697,6 @@ var EditLockElement = class extends HTMLElement {
     this.eager = true;
     this.handle.acquire();
   }
-  keepTyped() {
-    const typed = this.draft.typed();
-    if (typed.length) this.kept = typed;
-  }
   // Fresh content.
   async refresh(how, version, grant) {
     if (how === "event") {
@@ -2612,18 +2708,14 @@ var EditLockElement = class extends HTMLElement {
     } else {
       const url = this.getAttribute("refresh-url") ?? location.href;
       const fresh2 = await fetchFresh(url, this.localName, this.resource, version, grant);
-      this.keepTyped();
+      this.keeper.keep();
       this.focusKeeper.during(() => {
         this.replace(fresh2.content);
-        this.putBack();
+        this.keeper.putBack(false);
       });
       if (fresh2.version !== null) this.setAttribute("version", fresh2.version);
     }
-    this.putBack();
-  }
-  /** Where others changed nothing, the text goes back by itself; the rest is offered. */
-  putBack() {
-    if (this.kept.length) this.kept = Draft.restore(this, this.kept, false);
+    this.keeper.putBack(false);
   }
   replace(fresh2) {
     const source = this.source;
@@ -2633,7 +2725,7 @@ var EditLockElement = class extends HTMLElement {
       return;
     }
     this.replaceChildren(...document.importNode(fresh2, true).childNodes);
-    this.draft.forget();
+    this.keeper.replaced();
     this.dispatchEvent(new CustomEvent("edit-lock-refreshed", { bubbles: true, composed: true }));
   }
   // Saves. See guard.ts for when these are called.
@@ -2665,6 +2757,7 @@ var EditLockElement = class extends HTMLElement {
     this.done = submitter?.hasAttribute("data-edit-lock-done") ?? false;
   }
   submitted() {
+    this.keeper.leavingWithForm();
     if (this.done) markDone(this.resource);
   }
   /**
@@ -2672,8 +2765,7 @@ var EditLockElement = class extends HTMLElement {
    * `data-edit-lock-done`, or with `done`, the lock is released. `version` names what was saved.
    */
   saved(options = {}) {
-    this.draft.forget();
-    this.kept = [];
+    this.keeper.saved();
     const { version } = options;
     if (version !== void 0) this.setAttribute("version", version);
     if (options.done ?? this.done) void this.handle?.release(version === void 0 ? {} : { version });
@@ -2694,14 +2786,13 @@ var EditLockElement = class extends HTMLElement {
       case "move":
         return lock.acquire({ move: true });
       case "copy":
-        await navigator.clipboard?.writeText(Draft.text(this.kept.length ? this.kept : this.draft.typed()));
+        await navigator.clipboard?.writeText(this.keeper.text);
         return this.say(this.messages.copied);
       case "restore":
-        Draft.restore(this, this.kept, true);
-        this.kept = [];
+        this.keeper.putBack(true);
         return this.render();
       case "dismiss":
-        this.kept = [];
+        this.keeper.dismiss();
         return this.render();
     }
   }
@@ -2731,7 +2822,6 @@ var EditLockElement = class extends HTMLElement {
     const snapshot = this.shown ??= lock.snapshot;
     if (snapshot.state === "waiting") this.waited = true;
     this.setOpen(snapshot.editable || this.freeToType(snapshot));
-    const dirty = this.draft.typed().length > 0;
     const connecting = snapshot.state === "connecting" && !this.client?.trouble;
     this.shell.content.toggleAttribute("data-keep", connecting || snapshot.state === "lost" || snapshot.state === "unsure");
     this.shell.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
@@ -2739,9 +2829,9 @@ var EditLockElement = class extends HTMLElement {
     const text2 = notice(snapshot, {
       start: this.start,
       trouble: this.client?.trouble ?? null,
-      dirty,
+      dirty: this.keeper.dirty,
       arrived: this.arrived,
-      draft: this.kept.length > 0 && snapshot.state !== "lost",
+      draft: this.keeper.holds && snapshot.state !== "lost",
       saving: this.pending !== null
     });
     clearTimeout(this.delayed);

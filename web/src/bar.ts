@@ -125,14 +125,14 @@ function separator(before: string): string {
   return /[.…!?]$/.test(before) ? " " : " · ";
 }
 
-function value(key: string, { snapshot, language, now }: Values): string {
+function value(key: string, { snapshot, language, messages, now }: Values): string {
   switch (key) {
     case "name":
       return snapshot.holder?.name || "?";
     case "time":
       return timeText(snapshot.holder?.since ?? now, now, language);
     case "ago":
-      return agoText(Math.max(0, (now - (snapshot.holder?.since ?? now)) / 1000), language);
+      return agoText(Math.max(0, (now - (snapshot.holder?.since ?? now)) / 1000), language, messages.justNow);
     case "place":
       return placeText(snapshot.position ?? 0, language);
     case "count":

@@ -34,7 +34,6 @@ export function ponged(belief: Belief, ping: number, at: Instant): Belief {
 /** Takes the acknowledgement of a pong. It comes too late if belief has lapsed by now. */
 export function acknowledged(belief: Belief, ack: number, now: Instant): Belief {
   const checked = check(belief, now);
-  if (checked.lapsed) return checked;
   const pong = checked.unacknowledged.find((sent) => sent.ping === ack);
   if (!pong) return checked;
   const unacknowledged = checked.unacknowledged.filter((sent) => sent.ping > ack);

@@ -72,6 +72,14 @@ export class Draft {
     });
   }
 
+  /** What of the text is not in its field. */
+  static missing(root: Element, typed: readonly Typed[]): Typed[] {
+    return typed.filter((entry) => {
+      const field = find(root, entry);
+      return !field || valueOf(field) !== entry.value;
+    });
+  }
+
   static text(typed: readonly Typed[]): string {
     const only = typed.length === 1;
     return typed.map((entry) => (only || !entry.label ? entry.value : `${entry.label}:\n${entry.value}`)).join("\n\n");

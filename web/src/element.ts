@@ -5,10 +5,10 @@ import { Bar, type Values } from "./bar.js";
 import type { Client } from "./client.js";
 import type { Grant } from "./core.js";
 import { cameByRedirect, markDone, takeDone } from "./done.js";
-import { Draft, type Typed } from "./draft.js";
 import { FocusKeeper } from "./focus.js";
 import { protect, unprotect, type Guarded } from "./guard.js";
 import { Lock } from "./handle.js";
+import { Keeper } from "./keeper.js";
 import { messagesFor } from "./messages.js";
 import { notice, type Action, type Notice } from "./notice.js";
 import { fetchFresh, sameContent, takeHidden } from "./page.js";
@@ -34,12 +34,11 @@ export class EditLockElement extends HTMLElement implements Guarded {
 
   private readonly bar = new Bar((action) => void this.perform(action));
   private readonly shell = build(this, this.bar.root);
-  private readonly draft = new Draft(this);
+  private readonly keeper = new Keeper(this, () => this.resource);
   private readonly focusKeeper = new FocusKeeper(this);
   private client: Client | null = null;
   private handle: Lock | null = null;
   private shown: LockSnapshot | null = null;
-  private kept: Typed[] = [];
   private source: Element | null = null;
   private arrived = false;
   /** The first keystroke has asked for the lock, and typing goes on until somebody else turns out to hold it. */
@@ -111,12 +110,17 @@ export class EditLockElement extends HTMLElement implements Guarded {
     this.client.troubles.add(this.renderSoon);
     this.ticking = window.setInterval(() => this.tick(), 10_000);
     this.remember();
+    this.keeper.recover();
+    document.addEventListener("visibilitychange", this.keeper.stash);
+    window.addEventListener("pagehide", this.keeper.stash);
   }
 
   private tearDown(): void {
     unprotect(this);
     clearInterval(this.ticking);
     clearTimeout(this.delayed);
+    document.removeEventListener("visibilitychange", this.keeper.stash);
+    window.removeEventListener("pagehide", this.keeper.stash);
     this.client?.troubles.delete(this.renderSoon);
     this.handle?.close();
     this.handle = this.client = this.shown = this.source = this.pending = null;
@@ -141,12 +145,12 @@ export class EditLockElement extends HTMLElement implements Guarded {
     if (now === "waiting" && this.eager) {
       // Somebody was faster: what was typed so far is kept for later.
       this.eager = false;
-      this.keepTyped();
+      this.keeper.keep();
       this.pending = null;
     }
     if (now === "watching" || now === "lost") this.eager = false;
     if (now === "lost" && before !== "lost") {
-      this.keepTyped();
+      this.keeper.keep();
       if (this.mayReclaim(snapshot)) queueMicrotask(() => this.handle?.acquire({ wait: false }));
     }
     if (now === "held" && before !== "held") this.entered(before);
@@ -163,6 +167,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
 
   private entered(before: string): void {
     this.eager = false;
+    if (before === "connecting") this.keeper.putBack(false);
     if (before === "refreshing" && this.waited) {
       this.arrived = true;
       setTimeout(() => {
@@ -191,11 +196,6 @@ export class EditLockElement extends HTMLElement implements Guarded {
     this.handle.acquire();
   }
 
-  private keepTyped(): void {
-    const typed = this.draft.typed();
-    if (typed.length) this.kept = typed;
-  }
-
   // Fresh content.
 
   private async refresh(how: string, version: string | null, grant: Grant): Promise<void> {
@@ -208,19 +208,14 @@ export class EditLockElement extends HTMLElement implements Guarded {
     } else {
       const url = this.getAttribute("refresh-url") ?? location.href;
       const fresh = await fetchFresh(url, this.localName, this.resource, version, grant);
-      this.keepTyped();
+      this.keeper.keep();
       this.focusKeeper.during(() => {
         this.replace(fresh.content);
-        this.putBack();
+        this.keeper.putBack(false);
       });
       if (fresh.version !== null) this.setAttribute("version", fresh.version);
     }
-    this.putBack();
-  }
-
-  /** Where others changed nothing, the text goes back by itself; the rest is offered. */
-  private putBack(): void {
-    if (this.kept.length) this.kept = Draft.restore(this, this.kept, false);
+    this.keeper.putBack(false);
   }
 
   private replace(fresh: Element): void {
@@ -231,7 +226,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
       return;
     }
     this.replaceChildren(...document.importNode(fresh, true).childNodes);
-    this.draft.forget();
+    this.keeper.replaced();
     this.dispatchEvent(new CustomEvent("edit-lock-refreshed", { bubbles: true, composed: true }));
   }
 
@@ -272,6 +267,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
   }
 
   submitted(): void {
+    this.keeper.leavingWithForm();
     if (this.done) markDone(this.resource);
   }
 
@@ -280,8 +276,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
    * `data-edit-lock-done`, or with `done`, the lock is released. `version` names what was saved.
    */
   saved(options: { version?: string; done?: boolean } = {}): void {
-    this.draft.forget();
-    this.kept = [];
+    this.keeper.saved();
     const { version } = options;
     if (version !== undefined) this.setAttribute("version", version);
     if (options.done ?? this.done) void this.handle?.release(version === undefined ? {} : { version });
@@ -303,14 +298,13 @@ export class EditLockElement extends HTMLElement implements Guarded {
       case "move":
         return lock.acquire({ move: true });
       case "copy":
-        await navigator.clipboard?.writeText(Draft.text(this.kept.length ? this.kept : this.draft.typed()));
+        await navigator.clipboard?.writeText(this.keeper.text);
         return this.say(this.messages.copied);
       case "restore":
-        Draft.restore(this, this.kept, true);
-        this.kept = [];
+        this.keeper.putBack(true);
         return this.render();
       case "dismiss":
-        this.kept = [];
+        this.keeper.dismiss();
         return this.render();
     }
   }
@@ -347,14 +341,13 @@ export class EditLockElement extends HTMLElement implements Guarded {
     const snapshot = (this.shown ??= lock.snapshot);
     if (snapshot.state === "waiting") this.waited = true;
     this.setOpen(snapshot.editable || this.freeToType(snapshot));
-    const dirty = this.draft.typed().length > 0;
     const connecting = snapshot.state === "connecting" && !this.client?.trouble;
     this.shell.content.toggleAttribute("data-keep", connecting || snapshot.state === "lost" || snapshot.state === "unsure");
     this.shell.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
     this.dataset["state"] = snapshot.state;
     const text = notice(snapshot, {
-      start: this.start, trouble: this.client?.trouble ?? null, dirty, arrived: this.arrived,
-      draft: this.kept.length > 0 && snapshot.state !== "lost", saving: this.pending !== null,
+      start: this.start, trouble: this.client?.trouble ?? null, dirty: this.keeper.dirty, arrived: this.arrived,
+      draft: this.keeper.holds && snapshot.state !== "lost", saving: this.pending !== null,
     });
     clearTimeout(this.delayed);
     const patience = text ? slow[text.title] ?? 0 : 0;

@@ -10,6 +10,7 @@ export interface Messages {
   readonly loginDetail: string;
   readonly editing: string;
   readonly since: string;
+  readonly justNow: string;
   readonly next: string;
   readonly place: string;
   readonly reading: string;
@@ -64,6 +65,7 @@ const en: Messages = {
   loginDetail: "Log in again in another tab, then go on here.",
   editing: "{name} is editing this",
   since: "since {time}, {ago}",
+  justNow: "just now",
   next: "You are next in line",
   place: "You are {place} in line",
   reading: "You are just reading",
@@ -96,7 +98,7 @@ const en: Messages = {
   nowEditing: "{name} is editing now.",
   textHere: "Your text is still here.",
   draft: "What you typed before is kept",
-  draftDetail: "The text was changed by others in between.",
+  draftDetail: "It is not in the form now.",
   copied: "Copied",
   titleTurn: "Your turn",
   doStop: "Stop waiting, just read",
@@ -118,6 +120,7 @@ const de: Messages = {
   loginDetail: "Melden Sie sich in einem anderen Tab wieder an, und machen Sie dann hier weiter.",
   editing: "{name} bearbeitet dies gerade",
   since: "seit {time}, {ago}",
+  justNow: "gerade eben",
   next: "Sie sind als Nächstes dran",
   place: "Sie sind auf Platz {place} der Warteliste",
   reading: "Sie lesen nur",
@@ -150,7 +153,7 @@ const de: Messages = {
   nowEditing: "Jetzt bearbeitet es {name}.",
   textHere: "Ihr Text ist noch da.",
   draft: "Ihr früherer Text ist aufgehoben",
-  draftDetail: "Andere haben inzwischen etwas geändert.",
+  draftDetail: "Er steht gerade nicht im Formular.",
   copied: "Kopiert",
   titleTurn: "Sie sind dran",
   doStop: "Nicht warten, nur lesen",
@@ -186,9 +189,9 @@ export function placeText(position: number, language: string): string {
 }
 
 /** `3 minutes ago`, in the language. */
-export function agoText(seconds: number, language: string): string {
+export function agoText(seconds: number, language: string, justNow: string): string {
   const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
-  if (seconds < 60) return format.format(0, "second");
+  if (seconds < 60) return justNow;
   if (seconds < 3600) return format.format(-Math.floor(seconds / 60), "minute");
   if (seconds < 86400) return format.format(-Math.floor(seconds / 3600), "hour");
   return format.format(-Math.floor(seconds / 86400), "day");

@@ -98,8 +98,9 @@ const css = `
 }
 @container (max-width: 360px) {
   .actions { padding-inline-start: 0; }
-  .button { flex: 1 1 auto; min-block-size: 42px; }
+  .button { flex: 1 1 auto; }
 }
+@media (pointer: coarse) { .button { min-block-size: 44px; } }
 
 .content { transition: opacity .25s; }
 .content[inert] { opacity: var(--edit-lock-dim, .6); cursor: default; }

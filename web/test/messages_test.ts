@@ -27,9 +27,9 @@ test("messages: places", () => {
 });
 
 test("messages: times", () => {
-  equal(agoText(5, "en"), "now");
-  equal(agoText(185, "en"), "3 minutes ago");
-  equal(agoText(7200, "de"), "vor 2 Stunden");
+  equal(agoText(5, "en", "just now"), "just now");
+  equal(agoText(185, "en", ""), "3 minutes ago");
+  equal(agoText(7200, "de", ""), "vor 2 Stunden");
   const noon = new Date(2026, 10, 23, 12, 30).getTime();
   equal(timeText(noon, noon + 1000, "de"), "12:30");
   equal(timeText(noon - 86400e3, noon, "de").includes("22.11.2026"), true);
