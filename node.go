@@ -25,6 +25,7 @@ type node struct {
 	record   lease.NodeRecord
 	renewed  time.Time        // when the last confirmed renewal was sent
 	polled   time.Time        // when the last confirmed look at the others was sent
+	outage   time.Time        // when the last outage of ours, or of the store, was over
 	looked   time.Time        // when that look was complete; zero: the next one counts nothing
 	others   map[string]other // what it saw
 	silences lease.Silences
@@ -47,6 +48,18 @@ func (m *Manager) vouches() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return m.life.Vouches(time.Now(), n.renewed, n.polled)
+}
+
+// waitingFrom is the moment before which nothing that waits (for a confirmation, say) was counted: while
+// the node does not vouch, and up to the end of its last outage, no page could have answered.
+func (m *Manager) waitingFrom(now time.Time) time.Time {
+	n := &m.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !m.life.Vouches(now, n.renewed, n.polled) {
+		return now
+	}
+	return n.outage
 }
 
 // join makes the node's record under a new id, and takes up what others had counted.
@@ -168,6 +181,9 @@ func (m *Manager) renew() error {
 	}
 	n.mu.Lock()
 	n.rev, n.record, n.renewed = got, record, sent
+	if m.life.Gap(last, now) {
+		n.outage = now
+	}
 	n.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(m.ctx, m.cfg.StoreTimeout)

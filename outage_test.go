@@ -236,3 +236,42 @@ func TestUnknownOutcomeGrantsOnce(t *testing.T) {
 		})
 	}
 }
+
+// Faults: D1, Q1. A grant is made just before an outage: its page has its time afresh after it.
+func TestOutageDoesNotCountAgainstAGrantOrALapse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &faulty{Store: mem.New()}
+		m := open(t, st, editlock.Config{})
+		ana, ben, cleo, dora := newPage(t, m, "1", "Ana"), newPage(t, m, "2", "Ben"), newPage(t, m, "3", "Cleo"), newPage(t, m, "4", "Dora")
+		dora.ask("article/7")
+		lapsing := dora.holds("article/7")
+		dora.silent()
+		pass(32 * time.Second)
+		ana.ask(doc)
+		ben.ask(doc)
+		cleo.ask(doc)
+		ben.absent = true
+		if _, err := ana.conn.Release(t.Context(), doc, ana.holds(doc), ""); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		grant := ben.mine(doc)
+		if grant.State != editlock.MineGranted {
+			t.Fatalf("%+v", grant)
+		}
+		st.fail(down)
+		pass(20 * time.Minute)
+		st.fail(nil)
+		pass(9 * time.Second)
+		if s, err := ben.conn.Confirm(t.Context(), doc, grant.Fence); err != nil || s.Mine.State != editlock.MineHeld {
+			t.Fatalf("%+v %v", s, err)
+		}
+		cleo.waits(doc, 1)
+		if err := dora.back(m); err != nil {
+			t.Fatal(err)
+		}
+		if got := dora.holds("article/7"); got != lapsing {
+			t.Fatalf("fence %d, before %d", got, lapsing)
+		}
+	})
+}

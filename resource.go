@@ -166,6 +166,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 		return nil
 	}
 	now := time.Now()
+	r.set(r.state.Afresh(m.waitingFrom(now)), r.rev)
 	base, cur := r.state, r.state
 	group := store.Group{{Key: lockKey + r.name, Expect: r.rev}}
 	var (
