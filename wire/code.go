@@ -76,9 +76,9 @@ const (
 	CloseNoPong        = 4101
 	CloseTooMany       = 4102
 	CloseHelloLate     = 4103
+	CloseBadMessage    = 4104 // not what the protocol allows; the session is intact
 	CloseTokenExpired  = 4200
 	CloseTokenRefused  = 4201
-	CloseBadMessage    = 4300
 	CloseReplaced      = 4302 // by a newer connection of the same session
 	CloseResumeReused  = 4303
 	CloseSessionEnded  = 4304
@@ -104,7 +104,7 @@ const (
 func AfterClose(code int) Return {
 	switch {
 	case code == CloseProtocol, code == CloseBinary, code == CloseBadText, code == CloseTooBig:
-		return ReturnNever
+		return ReturnLater // one bad frame is no reason to leave a person locked out of the text
 	case code >= closeLaterFirst && code < closeRefreshFirst:
 		return ReturnLater
 	case code >= closeRefreshFirst && code < closeNotAgainFirst:

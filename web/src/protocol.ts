@@ -245,7 +245,7 @@ export function comeback(code: number): Comeback {
   if (code >= 4300 && code <= 4399) return "never";
   if (code >= 4200 && code <= 4299) return "refresh";
   if (code >= 4100 && code <= 4199) return "later";
-  if (code === 1002 || code === 1003 || code === 1007 || code === 1009) return "never";
+  if (code === 1002 || code === 1003 || code === 1007 || code === 1009) return "later";
   return "now";
 }
 
