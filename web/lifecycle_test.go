@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -150,6 +151,9 @@ func TestThawedPageAsksFirst(t *testing.T) {
 	if tab.Eval(content+`.inert`) != true {
 		t.Error("it can be edited before the server was asked")
 	}
+	if got := tab.Eval(lock + `.lock.token() + " " + ` + lock + `.permit()`); got != "null later" {
+		t.Errorf("it can be saved before the server was asked: %v", got)
+	}
 	p.do(func() { delete(p.refuse, "hello") })
 	p.cut(1012)
 	tab.Wait(is("held"))
@@ -197,7 +201,7 @@ func TestHiddenPageHolds(t *testing.T) {
 	if state := tab.Text(lockState); state != "held" {
 		t.Errorf("hidden, it is %s", state)
 	}
-	if p.count("bye")+p.count("release") != 0 {
+	if p.count("bye")+p.count("release") != 0 || p.count("hello") != 1 {
 		t.Errorf("hidden, it said %v", p.said())
 	}
 	// And seen again it asks, and gives the focus back.
@@ -329,6 +333,7 @@ func TestPausedPageDoesNotSave(t *testing.T) {
 }
 
 // What was typed and not saved outlives the page: offered after a reload, dismissed for good, gone once it was sent.
+// Faults: B10
 func TestTypedTextOutlivesThePage(t *testing.T) {
 	p, url := opened(t, "")
 	tab := chrome.Page(t)
@@ -350,11 +355,36 @@ func TestTypedTextOutlivesThePage(t *testing.T) {
 	}
 	tab.Click(button("restore"))
 	tab.Wait(textarea + `.value === "Mine"`)
-	p.page("/save", `<!doctype html><title>saved</title>`)
+	// Refused as stale, on a page of its own: still there.
+	refused := true
+	text := "It snowed all night."
+	p.serve("/save", func(w http.ResponseWriter, r *http.Request) {
+		no := false
+		p.do(func() {
+			if no = refused; !no {
+				text = r.FormValue("text")
+			}
+		})
+		if no {
+			w.WriteHeader(http.StatusConflict)
+			io.WriteString(w, `<!doctype html><title>refused</title>`)
+			return
+		}
+		http.Redirect(w, r, "/article", http.StatusSeeOther)
+	})
+	p.serve("/article", func(w http.ResponseWriter, _ *http.Request) {
+		p.do(func() { io.WriteString(w, article("", strings.Replace(form, "It snowed all night.", text, 1))) })
+	})
 	tab.Eval(`void document.getElementById("f").requestSubmit()`)
-	tab.Wait(`document.title === "saved"`)
+	tab.Wait(`document.title === "refused"`)
 	tab.Open(url)
 	tab.Wait(is("held"))
+	tab.Click(button("restore"))
+	tab.Wait(textarea + `.value === "Mine"`)
+	p.do(func() { refused = false })
+	tab.Eval(`window.old = true`)
+	tab.Eval(`void document.getElementById("f").requestSubmit()`)
+	tab.Wait(`!window.old && ` + is("held") + ` && ` + textarea + `.value === "Mine"`)
 	if tab.Eval(lock+`.shadowRoot.querySelector(".drawer[data-open]") === null`) != true {
 		t.Errorf("after it was sent the page says %q", bar(tab))
 	}

@@ -2217,7 +2217,8 @@ var Keeper = class {
     const typed = this.draft.typed();
     const text2 = typed.length ? typed : this.kept;
     try {
-      if (text2.length && !this.sent) sessionStorage.setItem(this.key, JSON.stringify(text2));
+      const stored = { at: Date.now(), sent: this.sent, text: text2 };
+      if (text2.length) sessionStorage.setItem(this.key, JSON.stringify(stored));
       else sessionStorage.removeItem(this.key);
     } catch {
     }
@@ -2225,8 +2226,10 @@ var Keeper = class {
   /** Takes up what the page before this one left. */
   recover() {
     try {
-      const stored = JSON.parse(sessionStorage.getItem(this.key) ?? "[]");
-      if (Array.isArray(stored)) this.kept = stored.filter(isTyped);
+      const stored = JSON.parse(sessionStorage.getItem(this.key) ?? "null");
+      if (!stored || !Array.isArray(stored.text)) return;
+      if (stored.sent && (cameByRedirect() || !(Date.now() - Number(stored.at) < refusedWithin))) return this.dismiss();
+      this.kept = stored.text.filter(isTyped);
       this.earlier = !document.wasDiscarded;
     } catch {
       this.kept = [];
@@ -2236,6 +2239,7 @@ var Keeper = class {
     return `editlock draft ${this.resource()}`;
   }
 };
+var refusedWithin = 12e4;
 function isTyped(value2) {
   const typed = value2;
   return typeof typed?.name === "string" && typeof typed.index === "number" && typeof typed.label === "string" && typeof typed.before === "string" && typeof typed.value === "string";

@@ -1,4 +1,5 @@
 // Keeps what was typed beyond a lost lock, fresh content, and the end of the page, until it is saved or dismissed.
+import { cameByRedirect } from "./done.js";
 import { Draft, type Typed } from "./draft.js";
 
 export class Keeper {
@@ -69,7 +70,8 @@ export class Keeper {
     const typed = this.draft.typed();
     const text = typed.length ? typed : this.kept;
     try {
-      if (text.length && !this.sent) sessionStorage.setItem(this.key, JSON.stringify(text));
+      const stored: Stored = { at: Date.now(), sent: this.sent, text };
+      if (text.length) sessionStorage.setItem(this.key, JSON.stringify(stored));
       else sessionStorage.removeItem(this.key);
     } catch {
       // Storage is full or forbidden: the text lives as long as the page.
@@ -79,8 +81,12 @@ export class Keeper {
   /** Takes up what the page before this one left. */
   recover(): void {
     try {
-      const stored: unknown = JSON.parse(sessionStorage.getItem(this.key) ?? "[]");
-      if (Array.isArray(stored)) this.kept = stored.filter(isTyped);
+      const stored = JSON.parse(sessionStorage.getItem(this.key) ?? "null") as Partial<Stored> | null;
+      if (!stored || !Array.isArray(stored.text)) return;
+      // A form that was refused (409, 423) may have led to a page without it, and then here. Of one that was
+      // accepted, nothing is to be offered.
+      if (stored.sent && (cameByRedirect() || !(Date.now() - Number(stored.at) < refusedWithin))) return this.dismiss();
+      this.kept = stored.text.filter(isTyped);
       // A tab that the browser had thrown away goes on where it was.
       this.earlier = !(document as { wasDiscarded?: boolean }).wasDiscarded;
     } catch {
@@ -92,6 +98,15 @@ export class Keeper {
     return `editlock draft ${this.resource()}`;
   }
 }
+
+interface Stored {
+  readonly at: number;
+  readonly sent: boolean;
+  readonly text: readonly Typed[];
+}
+
+/** How long a form that was sent may turn out to have been refused. */
+const refusedWithin = 120_000;
 
 function isTyped(value: unknown): value is Typed {
   const typed = value as Partial<Typed> | null;
