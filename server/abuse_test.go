@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -181,43 +182,45 @@ func TestHandshake(t *testing.T) {
 		extra  string
 		status int
 	}{
-		"good":                        {nil, "", 101},
-		"good, same origin":           {nil, "Origin: http://" + w.addr + "\r\n", 101},
-		"good, an allowed origin":     {nil, "Origin: https://app.example.com\r\n", 101},
-		"good, keep-alive, upgrade":   {func(h map[string]string) { h["Connection"] = "keep-alive, Upgrade" }, "", 101},
-		"good, several subprotocols":  {func(h map[string]string) { h["Sec-WebSocket-Protocol"] = "other, editlock.v1" }, "", 101},
-		"good, offers compression":    {nil, "Sec-WebSocket-Extensions: permessage-deflate\r\n", 101},
-		"a foreign origin":            {nil, "Origin: https://attacker.example\r\n", 403},
-		"origin with our name before": {nil, "Origin: https://app.example.com.attacker.example\r\n", 403},
-		"origin with our name behind": {nil, "Origin: https://attacker-app.example.com\r\n", 403},
-		"origin of another scheme":    {nil, "Origin: http://app.example.com\r\n", 403},
-		"origin of another port":      {nil, "Origin: https://app.example.com:444\r\n", 403},
-		"origin null":                 {nil, "Origin: null\r\n", 403},
-		"origin empty":                {nil, "Origin: \r\n", 403},
-		"origin with a user":          {nil, "Origin: http://x@" + w.addr + "\r\n", 403},
-		"origin with a path":          {nil, "Origin: http://" + w.addr + "/x\r\n", 403},
-		"origin with bytes":           {nil, "Origin: http://" + w.addr + "\x85\r\n", 403},
-		"origin of a file":            {nil, "Origin: file://" + w.addr + "\r\n", 403},
-		"two origins":                 {nil, "Origin: http://" + w.addr + "\r\nOrigin: https://attacker.example\r\n", 400},
-		"two origins in one":          {nil, "Origin: http://" + w.addr + ", https://attacker.example\r\n", 403},
-		"origin with a control":       {nil, "Origin: http://" + w.addr + "\x0b\r\n", 400},
-		"origin with a file mark":     {nil, "Origin: http://" + w.addr + "\x1c\r\n", 400},
-		"space before the colon":      {nil, "Origin : http://" + w.addr + "\r\n", 400},
-		"folded header":               {nil, "X-A: b\r\n Origin: http://" + w.addr + "\r\n", 101}, // a value of X-A, and nothing more
-		"no subprotocol":              {func(h map[string]string) { delete(h, "Sec-WebSocket-Protocol") }, "", 400},
-		"another subprotocol":         {func(h map[string]string) { h["Sec-WebSocket-Protocol"] = "editlock.v2" }, "", 400},
-		"no upgrade":                  {func(h map[string]string) { delete(h, "Upgrade") }, "", 400},
-		"no connection":               {func(h map[string]string) { h["Connection"] = "keep-alive" }, "", 400},
-		"upgrade to two things":       {func(h map[string]string) { h["Upgrade"] = "websocket, h2c" }, "", 400},
-		"two upgrades":                {nil, "Upgrade: h2c\r\n", 400},
-		"version 8":                   {func(h map[string]string) { h["Sec-WebSocket-Version"] = "8" }, "", 426},
-		"no key":                      {func(h map[string]string) { delete(h, "Sec-WebSocket-Key") }, "", 400},
-		"a short key":                 {func(h map[string]string) { h["Sec-WebSocket-Key"] = "AAEC" }, "", 400},
-		"two keys":                    {nil, "Sec-WebSocket-Key: " + key + "\r\n", 400},
-		"a body":                      {nil, "Content-Length: 5\r\n", 400},
-		"a chunked body":              {nil, "Transfer-Encoding: chunked\r\n", 400},
-		"two lengths":                 {nil, "Content-Length: 0\r\nContent-Length: 5\r\n", 400},
-		"two hosts":                   {nil, "Host: attacker.example\r\n", 400},
+		"good":                            {nil, "", 101},
+		"good, same origin":               {nil, "Origin: http://" + w.addr + "\r\n", 101},
+		"good, an allowed origin":         {nil, "Origin: https://app.example.com\r\n", 101},
+		"good, keep-alive, upgrade":       {func(h map[string]string) { h["Connection"] = "keep-alive, Upgrade" }, "", 101},
+		"good, several subprotocols":      {func(h map[string]string) { h["Sec-WebSocket-Protocol"] = "other, editlock.v1" }, "", 101},
+		"good, two lines of subprotocols": {func(h map[string]string) { h["Sec-WebSocket-Protocol"] = "other" }, "Sec-WebSocket-Protocol: editlock.v1\r\n", 101},
+		"good, two lines of connection":   {func(h map[string]string) { h["Connection"] = "keep-alive" }, "Connection: upgrade\r\n", 101},
+		"good, offers compression":        {nil, "Sec-WebSocket-Extensions: permessage-deflate\r\n", 101},
+		"a foreign origin":                {nil, "Origin: https://attacker.example\r\n", 403},
+		"origin with our name before":     {nil, "Origin: https://app.example.com.attacker.example\r\n", 403},
+		"origin with our name behind":     {nil, "Origin: https://attacker-app.example.com\r\n", 403},
+		"origin of another scheme":        {nil, "Origin: http://app.example.com\r\n", 403},
+		"origin of another port":          {nil, "Origin: https://app.example.com:444\r\n", 403},
+		"origin null":                     {nil, "Origin: null\r\n", 403},
+		"origin empty":                    {nil, "Origin: \r\n", 403},
+		"origin with a user":              {nil, "Origin: http://x@" + w.addr + "\r\n", 403},
+		"origin with a path":              {nil, "Origin: http://" + w.addr + "/x\r\n", 403},
+		"origin with bytes":               {nil, "Origin: http://" + w.addr + "\x85\r\n", 403},
+		"origin of a file":                {nil, "Origin: file://" + w.addr + "\r\n", 403},
+		"two origins":                     {nil, "Origin: http://" + w.addr + "\r\nOrigin: https://attacker.example\r\n", 400},
+		"two origins in one":              {nil, "Origin: http://" + w.addr + ", https://attacker.example\r\n", 403},
+		"origin with a control":           {nil, "Origin: http://" + w.addr + "\x0b\r\n", 400},
+		"origin with a file mark":         {nil, "Origin: http://" + w.addr + "\x1c\r\n", 400},
+		"space before the colon":          {nil, "Origin : http://" + w.addr + "\r\n", 400},
+		"folded header":                   {nil, "X-A: b\r\n Origin: http://" + w.addr + "\r\n", 101}, // a value of X-A, and nothing more
+		"no subprotocol":                  {func(h map[string]string) { delete(h, "Sec-WebSocket-Protocol") }, "", 400},
+		"another subprotocol":             {func(h map[string]string) { h["Sec-WebSocket-Protocol"] = "editlock.v2" }, "", 400},
+		"no upgrade":                      {func(h map[string]string) { delete(h, "Upgrade") }, "", 400},
+		"no connection":                   {func(h map[string]string) { h["Connection"] = "keep-alive" }, "", 400},
+		"upgrade to two things":           {func(h map[string]string) { h["Upgrade"] = "websocket, h2c" }, "", 400},
+		"two upgrades":                    {nil, "Upgrade: h2c\r\n", 400},
+		"version 8":                       {func(h map[string]string) { h["Sec-WebSocket-Version"] = "8" }, "", 426},
+		"no key":                          {func(h map[string]string) { delete(h, "Sec-WebSocket-Key") }, "", 400},
+		"a short key":                     {func(h map[string]string) { h["Sec-WebSocket-Key"] = "AAEC" }, "", 400},
+		"two keys":                        {nil, "Sec-WebSocket-Key: " + key + "\r\n", 400},
+		"a body":                          {nil, "Content-Length: 5\r\n", 400},
+		"a chunked body":                  {nil, "Transfer-Encoding: chunked\r\n", 400},
+		"two lengths":                     {nil, "Content-Length: 0\r\nContent-Length: 5\r\n", 400},
+		"two hosts":                       {nil, "Host: attacker.example\r\n", 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key, "Sec-WebSocket-Protocol": "editlock.v1"}
@@ -291,7 +294,6 @@ func (l narrowListener) Accept() (net.Conn, error) {
 func (w *world) deafHolder() *raw {
 	w.Helper()
 	slow := w.rawSocket()
-	_ = slow.Conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 	say := func(text string) bool { _, err := slow.Write(frame(textFrame, []byte(text))); return err == nil }
 	say(fmt.Sprintf(`{"id":1,"type":"hello","token":%q,"nonce":%q}`, access("slow"), nonce()))
 	say(`{"id":2,"type":"acquire","resource":"article/42"}`)
@@ -322,7 +324,7 @@ func (w *world) chatter() (stop func()) {
 				return
 			default:
 			}
-			name := fmt.Sprintf("article/%s%d", strings.Repeat("x", 300), i%90)
+			name := fmt.Sprintf("article/%s%d", strings.Repeat("x", 300), i%200)
 			busy.send(&wire.Acquire{ID: busy.nextID(), Target: target(name)})
 			recv(w.TB, busy.answers, "an answer")
 			busy.send(&wire.Cancel{ID: busy.nextID(), Target: target(name)})
@@ -337,10 +339,15 @@ func fast(o *setup) { o.Rate, o.Burst = 100_000, 100_000 }
 // Faults: A8
 func TestSlowReader(t *testing.T) {
 	log := newLog("reads too slowly")
-	w := start(t, narrow, fast, func(o *setup) { o.Outbox, o.WriteTimeout, o.Logger = 8, patience, log.logger() })
+	w := start(t, narrow, fast, func(o *setup) { o.Outbox, o.WriteTimeout, o.Logger = 64, patience, log.logger() })
 	slow := w.deafHolder()
 	stop := w.chatter()
-	recv(t, log.found, "the cut")
+	for conn := int64(0); conn != 1; { // the first connection is the slow one
+		recv(t, log.found, "the cut").Attrs(func(a slog.Attr) bool {
+			conn = a.Value.Int64()
+			return false
+		})
+	}
 	stop()
 	slow.wantClose(wire.CloseTooSlow) // it reads at last, and learns why
 	w.holds("article/42", "slow")

@@ -58,6 +58,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *conn) bool {
 		_ = raw.Close()
 		return false
 	}
+	// What was found in lists, the library looks for in the first one only.
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Sec-Websocket-Protocol", wire.Subprotocol)
 	c.sock = newSocket(raw, c, s.opts)
 	ws, err := s.upgrader.UpgradeFromConn(c.sock, bufio.NewReaderSize(c.sock, readBuffer), r)
 	if err != nil {

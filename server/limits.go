@@ -85,10 +85,7 @@ func less[K comparable](m map[K]int, k K) {
 // address is where a request comes from, as far as it can be trusted: the last one in X-Forwarded-For that is not one of
 // our own proxies. Of IPv6 it is the /64, since whoever has one address has them all.
 func (s *Server) address(r *http.Request) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{} // a listener of another kind: all that come through it are one
-	}
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // without one: a local socket, and all that come through it are one
 	addr := peer.Addr().Unmap()
 	list := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(list) - 1; i >= 0 && s.trusted(addr); i-- {
@@ -98,8 +95,7 @@ func (s *Server) address(r *http.Request) netip.Addr {
 		}
 		addr = next.Unmap()
 	}
-	addr = addr.WithZone("")
-	if addr.Is6() {
+	if addr = addr.WithZone(""); addr.Is6() {
 		if p, err := addr.Prefix(64); err == nil {
 			addr = p.Addr()
 		}
@@ -107,7 +103,11 @@ func (s *Server) address(r *http.Request) netip.Addr {
 	return addr
 }
 
+// trusted says whether addr is a proxy of ours. What has no address came through a local socket.
 func (s *Server) trusted(addr netip.Addr) bool {
+	if !addr.IsValid() {
+		return len(s.opts.TrustedProxies) > 0
+	}
 	for _, p := range s.opts.TrustedProxies {
 		if p.Contains(addr) {
 			return true

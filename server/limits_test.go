@@ -1,9 +1,12 @@
 package server_test
 
 import (
+	"bufio"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -121,6 +124,40 @@ func (w *world) until(what string, f func() bool) {
 	for end := time.Now().Add(patience); !f(); {
 		if time.Now().After(end) {
 			w.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// Behind a proxy that speaks through a local socket, clients are told apart by what it says; else all that come
+// through the socket count as one.
+func TestLocalSocket(t *testing.T) {
+	for trusted, want := range map[bool]int{true: http.StatusSwitchingProtocols, false: http.StatusTooManyRequests} {
+		path := filepath.Join(t.TempDir(), "s")
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := start(t, func(o *setup) {
+			o.MaxPerAddress = 1
+			if trusted {
+				o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+			}
+		})
+		h := &http.Server{Handler: w.s}
+		go func() { _ = h.Serve(l) }()
+		t.Cleanup(func() { _ = h.Close() })
+		for i, status := range []int{http.StatusSwitchingProtocols, want} {
+			c, err := net.Dial("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			r := &raw{t, c, bufio.NewReader(c)}
+			resp := r.request("GET /v1/socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+				"Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\nSec-WebSocket-Protocol: editlock.v1\r\n" + fmt.Sprintf("X-Forwarded-For: 192.0.2.%d\r\n\r\n", i+1))
+			if resp.StatusCode != status {
+				t.Errorf("trusted %t, client %d: %s, want %d", trusted, i, resp.Status, status)
+			}
 		}
 	}
 }
