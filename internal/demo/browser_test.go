@@ -134,7 +134,7 @@ func TestButtons(t *testing.T) {
 		v.fresh()
 		v.press("malformed")
 		v.tells(usualSide, "nothing in this design will ever clear it")
-		v.tells(editlockSide, "Ben was let in")
+		v.tells(editlockSide, "goes on with the same fence")
 		v.counts(usualSide, "stuck", "1")
 		v.unharmed()
 		v.Click(`document.querySelector(".side[data-side=usual] .clear")`)
