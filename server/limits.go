@@ -116,7 +116,7 @@ func (s *Server) trusted(addr netip.Addr) bool {
 	return false
 }
 
-// wait is how long until a limiter lets the next one through.
+// wait is how long until a limiter lets the next one through; never quite nothing, for it is told to whoever was too fast.
 func wait(l *rate.Limiter, now time.Time) time.Duration {
-	return time.Duration(max(0, 1-l.TokensAt(now)) / float64(l.Limit()) * float64(time.Second))
+	return max(10*time.Millisecond, time.Duration((1-l.TokensAt(now))/float64(l.Limit())*float64(time.Second)))
 }
