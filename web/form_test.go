@@ -355,3 +355,22 @@ func TestRefreshByEvent(t *testing.T) {
 	tab.Eval(`window.yes()`)
 	tab.Wait(is("held"))
 }
+
+// A page with a strict content policy and Trusted Types: the notice has its looks, and fresh content comes in.
+func TestStrictContentPolicy(t *testing.T) {
+	p := newPeer(t)
+	p.give("article/42", "Ana")
+	body := form
+	p.serve("/article", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'; form-action 'self'; "+
+			"require-trusted-types-for 'script'; trusted-types editlock")
+		p.do(func() { io.WriteString(w, article("", body)) })
+	})
+	tab := chrome.Page(t)
+	tab.Open(p.srv.URL + "/article")
+	tab.Wait(is("waiting"))
+	tab.Wait(`getComputedStyle(` + lock + `.shadowRoot.querySelector(".bar")).borderRadius === "12px"`)
+	p.do(func() { body = strings.Replace(form, "all night", "all week", 1) })
+	p.free("article/42", "released", "")
+	tab.Wait(is("held") + ` && ` + textarea + `.value === "It snowed all week."`)
+}

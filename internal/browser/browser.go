@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"sync"
 	"testing"
 	"time"
 
@@ -116,14 +115,5 @@ func (p *Page) targets() []*target.Info {
 	return all
 }
 
-var (
-	pauseTick     = time.NewTicker(15 * time.Millisecond)
-	pauseTickOnce sync.Mutex
-)
-
-// pause waits for the next look at a condition.
-func pause() {
-	pauseTickOnce.Lock()
-	defer pauseTickOnce.Unlock()
-	<-pauseTick.C
-}
+// pause waits for the next look at a condition: a page can be asked, but does not call.
+func pause() { <-time.After(15 * time.Millisecond) }

@@ -219,10 +219,16 @@ func (p *Page) Thaw() {
 }
 
 // Hide makes the tab hidden, as behind another one; Show shows it again.
-func (p *Page) Hide() { p.t.Helper(); p.window(browser.WindowStateMinimized) }
+func (p *Page) Hide() {
+	p.t.Helper()
+	p.window(browser.WindowStateMinimized)
+}
 
 // Show ends Hide.
-func (p *Page) Show() { p.t.Helper(); p.window(browser.WindowStateNormal) }
+func (p *Page) Show() {
+	p.t.Helper()
+	p.window(browser.WindowStateNormal)
+}
 
 func (p *Page) window(state browser.WindowState) {
 	p.t.Helper()
@@ -260,7 +266,7 @@ type Look struct {
 	Dark          bool
 }
 
-// Show the page in a certain size, and dark or light.
+// Look shows the page in a certain size, and dark or light.
 func (p *Page) Look(look Look) {
 	p.t.Helper()
 	if look.Width > 0 {

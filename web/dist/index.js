@@ -2357,10 +2357,16 @@ async function fetchOnce(url, tag, resource, grant) {
     headers: { Accept: "text/html", ...grant.headers }
   });
   if (!answer.ok) throw new Error(`This page answered ${answer.status} when it was loaded again.`);
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const page = parse(await answer.text());
   const content = [...page.querySelectorAll(tag)].find((element2) => element2.getAttribute("resource") === resource);
   if (!content) throw new StaleError("This page does not show the form any more. Are you still logged in?");
   return { content, version: content.getAttribute("version") };
+}
+var policy = null;
+function parse(html) {
+  const { trustedTypes } = globalThis;
+  policy ??= trustedTypes?.createPolicy("editlock", { createHTML: (text2) => text2 }) ?? null;
+  return new DOMParser().parseFromString(policy ? policy.createHTML(html) : html, "text/html");
 }
 function atLeast(shown, wanted) {
   if (shown === wanted) return "yes";

@@ -20,5 +20,7 @@ export declare class Draft {
     private touch;
     /** Puts typed text into the fields of the same name; returns what could not be put back. */
     static restore(root: Element, typed: readonly Typed[], force: boolean): Typed[];
+    /** What of the text is not in its field. */
+    static missing(root: Element, typed: readonly Typed[]): Typed[];
     static text(typed: readonly Typed[]): string;
 }

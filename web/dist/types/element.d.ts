@@ -11,12 +11,11 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
     static readonly observedAttributes: string[];
     private readonly bar;
     private readonly shell;
-    private readonly draft;
+    private readonly keeper;
     private readonly focusKeeper;
     private client;
     private handle;
     private shown;
-    private kept;
     private source;
     private arrived;
     /** The first keystroke has asked for the lock, and typing goes on until somebody else turns out to hold it. */
@@ -47,10 +46,7 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
     /** Whether the turn was over by time alone and nobody wants it: then it is taken back without a question. */
     private mayReclaim;
     private typed;
-    private keepTyped;
     private refresh;
-    /** Where others changed nothing, the text goes back by itself; the rest is offered. */
-    private putBack;
     private replace;
     get open(): boolean;
     permit(): "go" | "later" | "refuse";

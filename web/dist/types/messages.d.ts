@@ -7,6 +7,7 @@ export interface Messages {
     readonly loginDetail: string;
     readonly editing: string;
     readonly since: string;
+    readonly justNow: string;
     readonly next: string;
     readonly place: string;
     readonly reading: string;
@@ -58,7 +59,7 @@ export declare function messagesFor(language: string): Messages;
 /** A place in line in words: `2nd` in English, `2` elsewhere. */
 export declare function placeText(position: number, language: string): string;
 /** `3 minutes ago`, in the language. */
-export declare function agoText(seconds: number, language: string): string;
+export declare function agoText(seconds: number, language: string, justNow: string): string;
 /** `14:05`, with the date when it is not today. */
 export declare function timeText(at: number, now: number, language: string): string;
 /** A text with its gaps: plain strings, and the names of values. */
