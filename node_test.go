@@ -91,7 +91,7 @@ func TestNothingIsKeptForEver(t *testing.T) {
 			pass(2 * time.Minute)
 			m.Close()
 		}
-		m = open(t, st, editlock.Config{Retention: 24 * time.Hour})
+		open(t, st, editlock.Config{Retention: 24 * time.Hour})
 		pass(time.Hour)
 		count := func(prefix string) int {
 			recs, err := st.List(t.Context(), prefix, "", 1000)
