@@ -103,6 +103,7 @@ func TestLooks(t *testing.T) {
 	}
 }
 
+// Faults: B7. The same person in a second tab is told so, and can move the editing there.
 func TestOwnOtherTab(t *testing.T) {
 	p := newPeer(t)
 	url := p.page("/article", article("", form))
