@@ -28,7 +28,7 @@ import (
 const (
 	accessSecret  = "NLBzPSjXVcXwc1YDYJPeJ6pXWm2q0w8iT5E7vRr1uGkHcZ0fQyLb9mDaSx3oKtVn"
 	signingSecret = "qT7mVw2kXzB4nJ8sRfY1cH6gLpD0aEu9QiZ3xWvKtMoN5bGyUjSrCdPhFeAlOi0x"
-	patience      = 90 * time.Second // for what must come, on however loaded a machine
+	patience      = 4 * time.Minute // for what must come, on however loaded a machine
 )
 
 // scratch is removed when the tests have ended.
