@@ -60,6 +60,21 @@ func TestLooks(t *testing.T) {
 			p.take("article/42", "taken_over", "Ana")
 			tab.Wait(is("lost"))
 		}},
+		{"draft", "", func(p *peer, tab *browser.Page) {
+			p.free("article/42", "released", "")
+			tab.Wait(is("held"))
+			tab.Eval(`document.querySelector("textarea").focus()`)
+			tab.Type("Mine. ")
+			tab.Reload()
+			tab.Wait(button("restore"))
+		}},
+		{"others", "", func(p *peer, tab *browser.Page) {
+			p.free("article/42", "released", "")
+			tab.Wait(is("held"))
+			p.do(func() { th := p.thing("article/42"); th.queue = []string{"@Eve", "@Zoe"}; p.tell(th) })
+			tab.Wait(lock + `.lock.snapshot.waiting === 2`)
+			tab.Wait(says("2 others are waiting"))
+		}},
 		{"failed", "", func(p *peer, tab *browser.Page) {
 			tab.Wait(is("waiting"))
 			p.serve("/article", nil)
