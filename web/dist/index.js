@@ -1535,7 +1535,7 @@ var en = {
   doEdit: "Edit",
   doMove: "Move it here",
   doCopy: "Copy my text",
-  doRestore: "Put my text back",
+  doRestore: "Put it back",
   doDismiss: "Dismiss",
   doRetry: "Try again"
 };
@@ -1589,7 +1589,7 @@ var de = {
   doEdit: "Bearbeiten",
   doMove: "Hierher holen",
   doCopy: "Meinen Text kopieren",
-  doRestore: "Meinen Text einsetzen",
+  doRestore: "Wieder einsetzen",
   doDismiss: "Verwerfen",
   doRetry: "Nochmals versuchen"
 };
@@ -2478,7 +2478,7 @@ var css = `
 .detail span { font-variant-numeric: tabular-nums; }
 .bar[data-tone="good"] .title { color: var(--good); }
 
-.actions { display: flex; flex-wrap: wrap; gap: 8px; flex: none; justify-content: end; max-inline-size: 55%; }
+.actions { display: flex; flex-wrap: wrap; gap: 8px; flex: none; justify-content: end; max-inline-size: 62%; }
 .actions:empty { display: none; }
 .button {
   font: inherit; font-size: .9em; font-weight: 560; line-height: 1.25; padding: 7px 13px; min-block-size: 36px;

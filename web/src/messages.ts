@@ -106,7 +106,7 @@ const en: Messages = {
   doEdit: "Edit",
   doMove: "Move it here",
   doCopy: "Copy my text",
-  doRestore: "Put my text back",
+  doRestore: "Put it back",
   doDismiss: "Dismiss",
   doRetry: "Try again",
 };
@@ -161,7 +161,7 @@ const de: Messages = {
   doEdit: "Bearbeiten",
   doMove: "Hierher holen",
   doCopy: "Meinen Text kopieren",
-  doRestore: "Meinen Text einsetzen",
+  doRestore: "Wieder einsetzen",
   doDismiss: "Verwerfen",
   doRetry: "Nochmals versuchen",
 };

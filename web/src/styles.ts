@@ -77,7 +77,7 @@ const css = `
 .detail span { font-variant-numeric: tabular-nums; }
 .bar[data-tone="good"] .title { color: var(--good); }
 
-.actions { display: flex; flex-wrap: wrap; gap: 8px; flex: none; justify-content: end; max-inline-size: 55%; }
+.actions { display: flex; flex-wrap: wrap; gap: 8px; flex: none; justify-content: end; max-inline-size: 62%; }
 .actions:empty { display: none; }
 .button {
   font: inherit; font-size: .9em; font-weight: 560; line-height: 1.25; padding: 7px 13px; min-block-size: 36px;
