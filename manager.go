@@ -207,14 +207,25 @@ func (m *Manager) all() []*session {
 	return slices.Collect(maps.Values(m.sessions))
 }
 
-// task runs f in a goroutine that Close waits for. It reports false, and does not, once the Manager has stopped.
-func (m *Manager) task(f func()) bool {
+// enter begins a task that Close waits for, until m.tasks.Done. It reports false, and does not, once the Manager has stopped.
+func (m *Manager) enter() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.stopped {
+	if !m.stopped {
+		m.tasks.Add(1)
+	}
+	return !m.stopped
+}
+
+// task runs f in a goroutine as a task.
+func (m *Manager) task(f func()) bool {
+	if !m.enter() {
 		return false
 	}
-	m.tasks.Go(f)
+	go func() {
+		defer m.tasks.Done()
+		f()
+	}()
 	return true
 }
 

@@ -55,7 +55,7 @@ func TestOneHoldsTheOtherWaitsAndIsLetIn(t *testing.T) {
 			}
 			got <- b
 		}()
-		synctest.Wait()
+		settle()
 		select {
 		case <-got:
 			t.Fatal("two hold")
@@ -103,7 +103,7 @@ func TestAcquireIsGivenUpWithItsContext(t *testing.T) {
 		if _, err := ben.Acquire(ctx, "article/42"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
-		synctest.Wait()
+		settle()
 		if err := a.Release(t.Context()); err != nil {
 			t.Fatal(err)
 		}

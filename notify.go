@@ -1,17 +1,19 @@
 package editlock
 
 import (
+	"slices"
 	"time"
 
 	"github.com/editlock/editlock/lease"
 )
 
-// crowdEvery is how often those are told who neither gained nor lost the lock, while more changes are pending.
-const crowdEvery = 100 * time.Millisecond
+// crowdAfter is how long after a change those are told who neither gained nor lost the lock: so the one who did
+// is not kept waiting by them, and several changes become one.
+const crowdAfter = 10 * time.Millisecond
 
-// tell pushes a stored change: to the one whose grant it is first, then to the one who lost it, and to the crowd
-// once nothing more is pending.
-func (r *resource) tell(done []*op, change *lease.Change) {
+// tell pushes a stored change: to the one whose grant it is first, then to the one who lost it, and a
+// little later, if there is anything to see, to the crowd.
+func (r *resource) tell(done []*op, change *lease.Change, seen bool) {
 	if change != nil {
 		for _, h := range []*lease.Holding{change.Granted, change.Ended} {
 			if h == nil {
@@ -27,7 +29,19 @@ func (r *resource) tell(done []*op, change *lease.Change) {
 			}
 		}
 	}
-	r.news = true
+	if seen && r.news.IsZero() {
+		r.news = time.Now()
+	}
+}
+
+// sameView reports whether two states look the same to everybody who is not told of the difference in an
+// answer: a confirmation, say, concerns nobody else.
+func sameView(a, b lease.State) bool {
+	return a.Version == b.Version &&
+		slices.EqualFunc(a.Holds, b.Holds, func(g, h lease.Hold) bool {
+			return g.Session == h.Session && g.Part == h.Part && g.Fence == h.Fence && g.Lapsed == h.Lapsed
+		}) &&
+		slices.EqualFunc(a.Queue, b.Queue, func(v, w lease.Waiter) bool { return v.Session == w.Session && v.Part == w.Part })
 }
 
 // answered reports whether c gets the news in an answer.
@@ -42,6 +56,7 @@ func answered(done []*op, c *Conn) bool {
 
 // crowd pushes what holds now to everybody who is told about the resource.
 func (r *resource) crowd() {
+	r.news = time.Time{}
 	r.mu.Lock()
 	state, rev := r.state, r.rev
 	conns := make([]*Conn, 0, len(r.conns))

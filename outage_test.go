@@ -254,7 +254,7 @@ func TestOutageDoesNotCountAgainstAGrantOrALapse(t *testing.T) {
 		if _, err := ana.conn.Release(t.Context(), doc, ana.holds(doc), ""); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
+		settle()
 		grant := ben.mine(doc)
 		if grant.State != editlock.MineGranted {
 			t.Fatalf("%+v", grant)

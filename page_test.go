@@ -135,7 +135,7 @@ func (p *page) ask(resource string) editlock.Mine {
 		p.t.Fatalf("%s asks for %s: %v", p.user.Name, resource, err)
 	}
 	p.notify(s)
-	synctest.Wait()
+	settle()
 	return p.mine(resource)
 }
 
@@ -163,7 +163,7 @@ func (p *page) wasClosed() error {
 // holds fails the test unless the page holds, confirmed, and returns its fence.
 func (p *page) holds(resource string) int64 {
 	p.t.Helper()
-	synctest.Wait()
+	settle()
 	mine := p.mine(resource)
 	if mine.State != editlock.MineHeld {
 		p.t.Fatalf("%s should hold %s, but is %q: %+v", p.user.Name, resource, mine.State, p.now(resource))
@@ -174,7 +174,7 @@ func (p *page) holds(resource string) int64 {
 // waits fails the test unless the page waits at the position.
 func (p *page) waits(resource string, position int) {
 	p.t.Helper()
-	synctest.Wait()
+	settle()
 	if mine := p.mine(resource); mine.State != editlock.MineWaiting || mine.Position != position {
 		p.t.Fatalf("%s should wait for %s in place %d, but is %q in place %d", p.user.Name, resource, position, mine.State, mine.Position)
 	}
@@ -185,6 +185,9 @@ func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
+
+// settle lets everybody hear what has happened: those who look on hear it a little later.
+func settle() { pass(20 * time.Millisecond) }
 
 // free fails the test unless nobody holds or waits.
 func free(t *testing.T, m *editlock.Manager, resource string) {

@@ -28,11 +28,10 @@ type resource struct {
 	timer *time.Timer        // for what becomes due by time alone
 
 	// Of the owner.
-	known     bool // state is what the store had when this node last looked or wrote
-	failed    bool // the last turn could not be done: the next one by time alone waits a little
-	unsettled bool // a swap of ours may still land: a further swap has to settle it
-	news      bool // the crowd has not been told of the last change
-	told      time.Time
+	known     bool      // state is what the store had when this node last looked or wrote
+	failed    bool      // the last turn could not be done: the next one by time alone waits a little
+	unsettled bool      // a swap of ours may still land: a further swap has to settle it
+	news      time.Time // of the first change of which the crowd has not been told; zero: it knows all
 }
 
 // op is an event on its way to a resource.
@@ -54,9 +53,20 @@ type answer struct {
 }
 
 // do hands an op to the resource and waits for its answer. If ctx ends first the op may still be done.
+//
+// The caller owns the resource until its op is done, if nobody does: to hand it to another goroutine and back would
+// cost a hand-over more than all the rest of it but the disk.
 func (m *Manager) do(ctx context.Context, name string, o *op) answer {
 	o.done = make(chan answer, 1)
-	m.post(name, o)
+	if r := m.enqueue(name, o); r != nil {
+		for len(o.done) == 0 && ctx.Err() == nil && r.step() {
+		}
+		if r.idle() {
+			m.tasks.Done()
+		} else {
+			go r.own()
+		}
+	}
 	select {
 	case a := <-o.done:
 		return a
@@ -65,8 +75,16 @@ func (m *Manager) do(ctx context.Context, name string, o *op) answer {
 	}
 }
 
-// post hands an op to the resource. Nobody waits for it if o.done is nil.
+// post hands an op to the resource. Nobody waits for it.
 func (m *Manager) post(name string, o *op) {
+	if r := m.enqueue(name, o); r != nil {
+		go r.own()
+	}
+}
+
+// enqueue puts an op into the resource's queue. If nobody owns the resource, the caller does from now on, as a task
+// of the Manager, and gets it; otherwise nil.
+func (m *Manager) enqueue(name string, o *op) *resource {
 	for {
 		r := m.resource(name)
 		r.mu.Lock()
@@ -78,16 +96,20 @@ func (m *Manager) post(name string, o *op) {
 		start := !r.owned
 		r.owned = true
 		r.mu.Unlock()
-		if start && !m.task(r.own) {
-			r.mu.Lock()
-			ops := r.ops
-			r.owned, r.ops = false, nil
-			r.mu.Unlock()
-			for _, o := range ops {
-				o.reply(r, answer{err: ErrClosed})
-			}
+		if !start {
+			return nil
 		}
-		return
+		if m.enter() {
+			return r
+		}
+		r.mu.Lock()
+		ops := r.ops
+		r.owned, r.ops = false, nil
+		r.mu.Unlock()
+		for _, o := range ops {
+			o.reply(r, answer{err: ErrClosed})
+		}
+		return nil
 	}
 }
 
@@ -105,26 +127,46 @@ func (m *Manager) resource(name string) *resource {
 
 // own does what is pending until nothing is.
 func (r *resource) own() {
+	defer r.m.tasks.Done()
 	for {
-		r.mu.Lock()
-		ops := r.ops
-		r.ops = nil
-		if len(ops) == 0 {
-			r.rest()
-			r.mu.Unlock()
+		for r.step() {
+		}
+		if r.idle() {
 			return
 		}
-		r.mu.Unlock()
-		left := r.turn(ops)
+	}
+}
+
+// step does one turn of what is pending, and reports whether there was anything.
+func (r *resource) step() bool {
+	r.mu.Lock()
+	ops := r.ops
+	r.ops = nil
+	r.mu.Unlock()
+	if len(ops) == 0 {
+		return false
+	}
+	left := r.turn(ops)
+	if len(left) > 0 {
 		r.mu.Lock()
 		r.ops = append(left, r.ops...)
-		pending := len(r.ops) > 0
 		r.mu.Unlock()
-		if r.news && (!pending || time.Since(r.told) >= crowdEvery) {
-			r.news, r.told = false, time.Now()
-			r.crowd()
-		}
 	}
+	if !r.news.IsZero() && time.Since(r.news) >= crowdAfter {
+		r.crowd()
+	}
+	return true
+}
+
+// idle ends the ownership if nothing is left to do, and reports whether it did.
+func (r *resource) idle() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.ops) > 0 {
+		return false
+	}
+	r.rest()
+	return true
 }
 
 // rest ends the ownership, sets the timer for what becomes due, and lets the resource be forgotten if
@@ -138,6 +180,9 @@ func (r *resource) rest() {
 	next := r.m.cfg.Rules.Next(r.state, r.m.know)
 	if again := time.Now().Add(time.Second); r.unsettled || r.failed && !next.IsZero() && next.Before(again) {
 		next = again
+	}
+	if crowd := r.news.Add(crowdAfter); !r.news.IsZero() && (next.IsZero() || crowd.Before(next)) {
+		next = crowd
 	}
 	if !next.IsZero() && r.m.ctx.Err() == nil {
 		r.timer = time.AfterFunc(time.Until(next), func() { r.m.post(r.name, &op{}) })
@@ -233,7 +278,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	case err == nil:
 		swap.commit(rev)
 		r.commit(cur, rev, group[0].Delete, change, done)
-		r.tell(done, change)
+		r.tell(done, change, !sameView(base, cur))
 		r.answer(done, outs, change)
 		for i, out := range outs {
 			if out.More {

@@ -327,7 +327,7 @@ func TestCancelAndReleaseMayComeAtAnyTime(t *testing.T) {
 					ben.notify(s)
 				}
 			}()
-			synctest.Wait()
+			settle()
 			for range 2 {
 				s, err := ana.conn.Release(t.Context(), doc, fence, "")
 				if err != nil || s.Mine.State != editlock.MineNone {

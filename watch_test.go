@@ -30,7 +30,7 @@ func TestListSeesEveryChangeBelowItsPrefix(t *testing.T) {
 		if _, err := ana.conn.Release(t.Context(), "article/1", ana.holds("article/1"), ""); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
+		settle()
 		if s := list.now("article/1"); s.Waiting != 0 || s.Holder.User.Name != "Ben" {
 			t.Fatalf("%+v", s)
 		}
@@ -61,7 +61,7 @@ func TestChangedReachesWaitersAndWatchers(t *testing.T) {
 		if _, err := ana.conn.Changed(t.Context(), doc, fence, "18"); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
+		settle()
 		for _, p := range []*page{ben, reader} {
 			if v := p.now(doc).Version; v != "18" {
 				t.Fatalf("%s was told of version %q", p.user.Name, v)
@@ -70,7 +70,7 @@ func TestChangedReachesWaitersAndWatchers(t *testing.T) {
 		if err := m.Changed(t.Context(), doc, "19"); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
+		settle()
 		if v := reader.now(doc).Version; v != "19" {
 			t.Fatalf("version %q", v)
 		}
@@ -139,7 +139,7 @@ func TestWatchOfASessionOfThisProcess(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		synctest.Wait()
+		settle()
 		var seen []editlock.State
 		for len(seen) < 3 {
 			select {
@@ -176,7 +176,7 @@ func TestLockContextEndsWithTrust(t *testing.T) {
 		if _, err := tab.conn.Acquire(t.Context(), editlock.Request{Resource: "a/1", Move: true}); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
+		settle()
 		var lost *editlock.LostError
 		if err := causeOf(one); !errors.As(err, &lost) || lost.Reason != editlock.HandedOver || lost.By.Name != "Ana" || !errors.Is(err, editlock.ErrStale) {
 			t.Fatal(err)

@@ -18,7 +18,8 @@ const (
 
 // Writer is the one way to write to a Store: it gathers what many goroutines write at the same time into
 // batches. One batch is in flight at a time; what arrives meanwhile goes into the next, and a group
-// that finds nothing in flight goes at once, alone.
+// that finds nothing in flight goes at once, alone, in the goroutine of its caller: a switch to another
+// would cost a lone write more than all the rest of it but the disk.
 //
 // Groups that share a key are written in the order in which Write was called, each in a batch of its own;
 // groups that do not are free to overtake one another. All methods may be called from several goroutines.
@@ -28,12 +29,14 @@ type Writer struct {
 	stop  chan struct{} // closed by Close
 	done  chan struct{} // closed when the goroutine has ended
 
-	mu     sync.Mutex
-	closed bool
-	ready  list.List           // of *write: those whose keys are free, first come first
-	lines  map[string][]*write // who wants a key, first come first; the first of a line has the key
-	queued int
-	bytes  int
+	mu      sync.Mutex
+	closed  bool
+	busy    bool                // somebody does a batch
+	leaders sync.WaitGroup      // callers who do one
+	ready   list.List           // of *write: those whose keys are free, first come first
+	lines   map[string][]*write // who wants a key, first come first; the first of a line has the key
+	queued  int
+	bytes   int
 }
 
 type write struct {
@@ -76,8 +79,13 @@ func (w *Writer) Write(ctx context.Context, g Group) (rev int64, err error) {
 	for _, op := range g {
 		wr.bytes += len(op.Key) + len(op.Data)
 	}
-	if err := w.enqueue(wr); err != nil {
+	lead, err := w.enqueue(wr)
+	if err != nil {
 		return 0, err
+	}
+	if lead {
+		w.round()
+		w.leaders.Done()
 	}
 	select {
 	case r := <-wr.outcome:
@@ -110,16 +118,18 @@ func (w *Writer) Close() {
 	}
 	w.mu.Unlock()
 	<-w.done
+	w.leaders.Wait()
 }
 
-func (w *Writer) enqueue(wr *write) error {
+// enqueue puts a write into its lines. It reports whether the caller is to do the next batch, which has that write.
+func (w *Writer) enqueue(wr *write) (lead bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return ErrClosed
+		return false, ErrClosed
 	}
 	if w.queued >= maxQueued || w.bytes+wr.bytes > maxQueuedBytes {
-		return fmt.Errorf("%w: %d writes of %d bytes are waiting already", ErrUnavailable, w.queued, w.bytes)
+		return false, fmt.Errorf("%w: %d writes of %d bytes are waiting already", ErrUnavailable, w.queued, w.bytes)
 	}
 	w.queued++
 	w.bytes += wr.bytes
@@ -130,20 +140,20 @@ func (w *Writer) enqueue(wr *write) error {
 		}
 		w.lines[op.Key] = append(line, wr)
 	}
-	if wr.ahead == 0 {
-		w.makeReady(wr)
+	if wr.ahead > 0 {
+		return false, nil
 	}
-	return nil
+	w.makeReady(wr)
+	if w.busy {
+		return false, nil
+	}
+	w.busy = true
+	w.leaders.Add(1)
+	return true, nil
 }
 
-// makeReady is called with the lock held.
-func (w *Writer) makeReady(wr *write) {
-	wr.ready = w.ready.PushBack(wr)
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
+// makeReady is called with the lock held. Whoever is busy sees it when done.
+func (w *Writer) makeReady(wr *write) { wr.ready = w.ready.PushBack(wr) }
 
 // withdraw takes a write out of the queue; false if the store has it, or has answered.
 func (w *Writer) withdraw(wr *write) bool {
@@ -188,27 +198,47 @@ func (w *Writer) leave(wr *write) {
 	w.bytes -= wr.bytes
 }
 
+// run does the batches that gather while another is in flight.
 func (w *Writer) run() {
 	defer close(w.done)
 	for {
-		batch := w.take()
-		if len(batch) == 0 {
-			select {
-			case <-w.wake:
-				continue
-			case <-w.stop:
-				return
-			}
-		}
-		results := w.apply(batch)
 		w.mu.Lock()
-		for _, wr := range batch {
-			w.leave(wr)
-		}
+		do := !w.busy && w.ready.Len() > 0
+		w.busy = w.busy || do
 		w.mu.Unlock()
-		for i, wr := range batch {
-			wr.outcome <- results[i]
+		if do {
+			w.round()
+			continue
 		}
+		select {
+		case <-w.wake:
+		case <-w.stop:
+			return
+		}
+	}
+}
+
+// round does one batch. The caller has made the writer busy; who waits after it is left to run.
+func (w *Writer) round() {
+	batch := w.take()
+	var results []Result
+	if len(batch) > 0 { // Close may have refused them all
+		results = w.apply(batch)
+	}
+	w.mu.Lock()
+	for _, wr := range batch {
+		w.leave(wr)
+	}
+	w.busy = false
+	if w.ready.Len() > 0 {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+	w.mu.Unlock()
+	for i, wr := range batch {
+		wr.outcome <- results[i]
 	}
 }
 

@@ -239,7 +239,7 @@ func (w *writer) transact(j *job) (wrote bool, err error) {
 		if j.state.Load() == givenUp {
 			return false, errGivenUp
 		}
-		rev, err := w.group(g)
+		rev, err := w.group(g, len(j.batch) == 1)
 		switch {
 		case err == nil:
 			wrote = true
@@ -256,16 +256,19 @@ func (w *writer) transact(j *job) (wrote bool, err error) {
 	return wrote, nil
 }
 
-// group does all operations of a group or none. A single statement is that by itself.
-func (w *writer) group(g store.Group) (int64, error) {
+// group does all operations of a group or none. A single statement is that by itself; a group that is alone in its
+// transaction has been undone with it, since nothing was written then.
+func (w *writer) group(g store.Group, alone bool) (int64, error) {
 	if w.last >= store.MaxRev {
 		return 0, fmt.Errorf("%w: the sequence is at its end", store.ErrRevision)
 	}
 	w.last++ // also when it fails: nothing is lost by a gap
 	rev := w.last
-	if len(g) == 1 {
-		if err := w.op(rev, &g[0]); err != nil {
-			return 0, err
+	if alone || len(g) == 1 {
+		for i := range g {
+			if err := w.op(rev, &g[i]); err != nil {
+				return 0, err
+			}
 		}
 		return rev, nil
 	}
