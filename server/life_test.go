@@ -86,6 +86,8 @@ func (g *gate) Apply(ctx context.Context, batch []store.Group) ([]store.Result, 
 		case <-shut:
 		case <-ctx.Done():
 			return nil, store.ErrUnavailable
+		case <-time.After(store.Timeout): // as every store does
+			return nil, store.ErrUnavailable
 		}
 	}
 	return g.Store.Apply(ctx, batch)
