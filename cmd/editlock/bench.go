@@ -4,15 +4,17 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"time"
 
 	"github.com/editlock/editlock/internal/bench"
 )
 
 type benchCmd struct {
-	Dir     string `help:"A directory on the disk to be measured." default:"." type:"existingdir"`
-	Waiters []int  `help:"Lengths of the queue." default:"1,10,100"`
-	Rounds  int    `help:"Hand-overs and acquires to measure for each." default:"500"`
-	Sockets int    `help:"Idle sessions for the measurement of memory; -1 leaves it out." default:"15000"`
+	Dir     string        `help:"A directory on the disk to be measured." default:"." type:"existingdir"`
+	Waiters []int         `help:"Lengths of the queue." default:"1,10,100"`
+	Rounds  int           `help:"Hand-overs and acquires to measure for each." default:"300"`
+	Pause   time.Duration `help:"For how long nothing may have happened before a hand-over; 0s: one right after the other." default:"20ms"`
+	Sockets int           `help:"Idle sessions for the measurement of memory; -1 leaves it out." default:"15000"`
 }
 
 func (benchCmd) Help() string {
@@ -24,8 +26,11 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Pause == 0 {
+		c.Pause = -1
+	}
 	return orderly(ctx, bench.Run(ctx, bench.Options{
-		Dir: c.Dir, Waiters: c.Waiters, Rounds: c.Rounds, Sockets: c.Sockets, Out: os.Stdout,
+		Dir: c.Dir, Waiters: c.Waiters, Rounds: c.Rounds, Pause: c.Pause, Sockets: c.Sockets, Out: os.Stdout,
 		Child: func(ctx context.Context, args ...string) *exec.Cmd {
 			return exec.CommandContext(ctx, program, append([]string{"bench-child"}, args...)...)
 		},

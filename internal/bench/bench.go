@@ -2,7 +2,8 @@
 //
 // Time: a hand-over is timed from just before the holder sends its release until the frame that grants has arrived at the
 // first waiter. Its floor is a relay over the same WebSocket library and the same JSON, which keeps no lock and before it tells the
-// next one writes one record and waits for fdatasync. Rounds of both alternate, so that a busy machine is busy for both.
+// next one writes one record and waits for fdatasync. Blocks of both alternate, so that a busy machine is busy for both,
+// and nothing else is under way when a hand-over begins, as it is when people hand over.
 //
 // Memory: what the resident set of a server process grows by for each idle session, beside the same
 // number of bare connections of the WebSocket library.
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,8 +25,11 @@ import (
 type Options struct {
 	Dir     string // for the data file, on the disk that is to be measured; default: the working directory
 	Waiters []int  // lengths of the queue; default 1, 10, 100
-	Rounds  int    // hand-overs and acquires measured for each; default 500
-	Sockets int    // idle sessions for the measurement of memory; default 15000; negative: leave it out
+	Rounds  int    // hand-overs and acquires measured for each; default 300
+	// Pause is for how long nothing may have happened before a hand-over is timed, as when people hand over. Default 20 ms;
+	// negative: one comes right after the other.
+	Pause   time.Duration
+	Sockets int // idle sessions for the measurement of memory; default 15000; negative: leave it out
 	Out     io.Writer
 	// Child gives the command that runs Child with these arguments in a process of its own.
 	Child func(ctx context.Context, args ...string) *exec.Cmd
@@ -39,7 +44,10 @@ func Run(ctx context.Context, o Options) error {
 		o.Waiters = []int{1, 10, 100}
 	}
 	if o.Rounds == 0 {
-		o.Rounds = 500
+		o.Rounds = 300
+	}
+	if o.Pause == 0 {
+		o.Pause = 20 * time.Millisecond
 	}
 	if o.Sockets == 0 {
 		o.Sockets = 15000
@@ -86,10 +94,14 @@ func (t times) at(share float64) time.Duration {
 func ms(d time.Duration) string { return fmt.Sprintf("%.3f", float64(d)/1e6) }
 
 func handOvers(ctx context.Context, o Options, dir string) error {
-	fmt.Fprintf(o.Out, "Hand-over, release sent to grant received, ms (%d rounds each, alternating with the floor)\n", o.Rounds)
+	before := fmt.Sprintf("after %v of quiet", o.Pause)
+	if o.Pause < 0 {
+		before = "one right after the other"
+	}
+	fmt.Fprintf(o.Out, "Hand-over, release sent to grant received, ms (%d rounds each, in turn with the floor, %s)\n", o.Rounds, before)
 	fmt.Fprintf(o.Out, "%8s  %10s %10s  %10s %10s  %12s\n", "waiters", "p50", "p99", "floor p50", "floor p99", "p50 / floor")
 	for _, n := range o.Waiters {
-		lock, floor, err := handOver(ctx, dir, n, o.Rounds)
+		lock, floor, err := handOver(ctx, dir, n, o.Rounds, o.Pause)
 		if err != nil {
 			return err
 		}
@@ -106,49 +118,67 @@ type relay interface {
 	handOver(ctx context.Context) (time.Duration, error)
 }
 
-func handOver(ctx context.Context, dir string, waiters, rounds int) (lock, floor times, err error) {
+func handOver(ctx context.Context, dir string, waiters, rounds int, pause time.Duration) (lock, floor times, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ends := &ending{}
 	defer ends.all()
-	a, err := newLockRelay(ctx, ends, dir, waiters)
+	heard := &atomic.Int64{}
+	a, err := newLockRelay(ctx, ends, dir, waiters, heard)
 	if err != nil {
 		return nil, nil, err
 	}
-	b, err := newFloorRelay(ctx, ends, dir, waiters)
+	b, err := newFloorRelay(ctx, ends, dir, waiters, heard)
 	if err != nil {
 		return nil, nil, err
 	}
 	// The first commits let the log of the data file grow; later ones write in place.
-	warmUp := min(150, rounds)
-	for i := range rounds + warmUp {
+	for range min(150, rounds) {
+		if _, err := a.handOver(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	for len(lock) < rounds {
 		for _, side := range []struct {
 			relay
 			into *times
 		}{{a, &lock}, {b, &floor}} {
-			took, err := side.handOver(ctx)
-			if err != nil {
-				return nil, nil, err
-			}
-			if i >= warmUp {
+			for range min(block, rounds) {
+				if err := settle(ctx, heard, pause); err != nil {
+					return nil, nil, err
+				}
+				took, err := side.handOver(ctx)
+				if err != nil {
+					return nil, nil, err
+				}
 				*side.into = append(*side.into, took)
-			}
-			if err := settle(ctx); err != nil {
-				return nil, nil, err
 			}
 		}
 	}
 	return lock, floor, nil
 }
 
-// settle leaves the time in which what follows a hand-over, the news for those who go on waiting, is over.
-func settle(ctx context.Context) error {
-	select {
-	case <-time.After(4 * time.Millisecond):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// block is how many rounds of one side come in a row: few, so that both see the same machine, and more than one, so that
+// neither is timed in the wake of the other.
+const block = 20
+
+// settle waits until what follows a hand-over is over, the news for those who go on waiting: until no frame has
+// arrived for a while. Otherwise the next hand-over would be timed while the machine is still busy with this one.
+func settle(ctx context.Context, heard *atomic.Int64, pause time.Duration) error {
+	last := heard.Load()
+	for pause > 0 {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		now := heard.Load()
+		if now == last {
+			return nil
+		}
+		last = now
 	}
+	return nil
 }
 
 // ending is what is to be undone, the last first.

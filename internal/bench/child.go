@@ -177,7 +177,7 @@ func clientsChild(ctx context.Context, kind, url, number string) error {
 	ends := &ending{}
 	defer ends.all()
 	var mu sync.Mutex
-	var next atomic.Int64
+	var next, heard atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for range 32 {
 		group.Go(func() error {
@@ -186,7 +186,7 @@ func clientsChild(ctx context.Context, kind, url, number string) error {
 				if i >= n {
 					return nil
 				}
-				p, err := dial(ctx, url)
+				p, err := dial(url, &heard)
 				if err != nil {
 					return fmt.Errorf("connection %d: %w", i+1, err)
 				}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -103,7 +104,7 @@ type floorRelay struct {
 	fence int64 // of the last turn
 }
 
-func newFloorRelay(ctx context.Context, ends *ending, dir string, waiters int) (*floorRelay, error) {
+func newFloorRelay(ctx context.Context, ends *ending, dir string, waiters int, heard *atomic.Int64) (*floorRelay, error) {
 	file, err := os.Create(filepath.Join(dir, "floor"))
 	if err != nil {
 		return nil, err
@@ -121,7 +122,7 @@ func newFloorRelay(ctx context.Context, ends *ending, dir string, waiters int) (
 	}
 	f := &floorRelay{fence: 1}
 	for i := range waiters + 1 {
-		p, err := dial(ctx, url)
+		p, err := dial(url, heard)
 		if err != nil {
 			return nil, err
 		}

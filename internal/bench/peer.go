@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -21,6 +22,7 @@ type peer struct {
 	ended   chan struct{}
 	err     error // why, once ended is closed
 	id      int64
+	heard   *atomic.Int64 // counts what arrives
 }
 
 // grant is the news that it is this peer's turn, and when it arrived.
@@ -29,8 +31,8 @@ type grant struct {
 	fence int64
 }
 
-func dial(ctx context.Context, url string) (*peer, error) {
-	p := &peer{answers: make(chan wire.Frame, 16), grants: make(chan grant, 16), ended: make(chan struct{})}
+func dial(url string, heard *atomic.Int64) (*peer, error) {
+	p := &peer{heard: heard, answers: make(chan wire.Frame, 16), grants: make(chan grant, 16), ended: make(chan struct{})}
 	conn, _, err := gws.NewClient(p, &gws.ClientOption{
 		Addr:             url,
 		RequestHeader:    http.Header{"Sec-WebSocket-Protocol": {wire.Subprotocol}},
@@ -58,6 +60,7 @@ func (p *peer) OnClose(_ *gws.Conn, err error) {
 func (p *peer) OnMessage(conn *gws.Conn, message *gws.Message) {
 	at := time.Now()
 	defer func() { _ = message.Close() }()
+	p.heard.Add(1)
 	f, err := wire.DecodeReply(message.Bytes())
 	if err != nil {
 		return

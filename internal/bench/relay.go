@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/editlock/editlock/wire"
@@ -49,14 +50,14 @@ type lockRelay struct {
 	fence int64 // of the holder
 }
 
-func newLockRelay(ctx context.Context, ends *ending, dir string, waiters int) (*lockRelay, error) {
+func newLockRelay(ctx context.Context, ends *ending, dir string, waiters int, heard *atomic.Int64) (*lockRelay, error) {
 	s, err := serveLocks(ctx, ends, dir)
 	if err != nil {
 		return nil, err
 	}
 	l := &lockRelay{}
 	for i := range waiters + 1 {
-		p, err := s.session(ctx, ends, i)
+		p, err := s.session(ctx, ends, i, heard)
 		if err != nil {
 			return nil, err
 		}
@@ -112,7 +113,7 @@ func acquires(ctx context.Context, o Options, dir string) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.session(ctx, ends, 0)
+	p, err := s.session(ctx, ends, 0, &atomic.Int64{})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/editlock/editlock"
@@ -68,8 +69,8 @@ func serveLocks(ctx context.Context, ends *ending, dir string) (*lockServer, err
 }
 
 // session connects and says hello as user number i.
-func (s *lockServer) session(ctx context.Context, ends *ending, i int) (*peer, error) {
-	p, err := dial(ctx, s.url)
+func (s *lockServer) session(ctx context.Context, ends *ending, i int, heard *atomic.Int64) (*peer, error) {
+	p, err := dial(s.url, heard)
 	if err != nil {
 		return nil, err
 	}
