@@ -10,6 +10,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Serve edit locks to the pages and programs of an application."`
 	Token   tokenCmd   `cmd:"" help:"Make an access token, for trying things."`
 	Key     keyCmd     `cmd:"" help:"Make a key."`
+	Script  scriptCmd  `cmd:"" help:"Print the browser's script, for the static files of the application."`
 	Bench   benchCmd   `cmd:"" help:"Measure it on this machine and this disk."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 

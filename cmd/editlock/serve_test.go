@@ -288,6 +288,26 @@ func TestLogKeepsSecrets(t *testing.T) {
 	}
 }
 
+// The script that an application serves itself is the one that the server has.
+func TestScriptIsPrinted(t *testing.T) {
+	for _, name := range []string{"editlock.js", "editlock.classic.js", "index.js"} {
+		want, err := os.ReadFile(filepath.Join("..", "..", "web", "dist", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, got, stderr := run(t, nil, "script", name); status != 0 || got != string(want) {
+			t.Errorf("%s: status %d, %d bytes of %d\n%s", name, status, len(got), len(want), stderr)
+		}
+	}
+	_, one, _ := run(t, nil, "script")
+	if _, two, _ := run(t, nil, "script", "editlock.js"); one != two {
+		t.Error("without a name it is not editlock.js")
+	}
+	if status, _, stderr := run(t, nil, "script", "none.js"); status == 0 || !strings.Contains(stderr, "editlock.classic.js") {
+		t.Errorf("a script that is not there: status %d\n%s", status, stderr)
+	}
+}
+
 // The data file is the service's alone.
 func TestDataFileIsPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "below", "locks.db")
