@@ -30,7 +30,7 @@ type Key struct {
 }
 
 // NewKey makes a key of a secret ([]byte) or a private or public key of crypto/rsa, crypto/ecdsa or
-// crypto/ed25519. The id is what a token names it by in "kid"; it may be empty.
+// crypto/ed25519. A good secret is what `openssl rand -base64 48` prints. The id is what a token names it by in "kid"; it may be empty.
 func NewKey(id string, material any) (*Key, error) {
 	k := &Key{id: id}
 	switch m := material.(type) {
@@ -146,14 +146,13 @@ func (k *Key) Derive(purpose string) ([]byte, error) {
 
 // checkSecret refuses a secret that could be guessed, or that was copied from a manual.
 func checkSecret(secret []byte) error {
-	const advice = `make one with "openssl rand -base64 48"`
 	if len(secret) < MinSecret {
-		return fmt.Errorf("wire: a secret of %d bytes is too short, %d are the least: %s", len(secret), MinSecret, advice)
+		return fmt.Errorf("wire: a secret of %d bytes is too short, %d are the least", len(secret), MinSecret)
 	}
 	lower := strings.ToLower(string(secret))
 	for _, word := range []string{"secret", "change", "example", "sample", "insecure", "password", "0123456789abcdef"} {
 		if strings.Contains(lower, word) {
-			return fmt.Errorf("wire: the secret contains %q, like one that was copied from a manual: %s", word, advice)
+			return fmt.Errorf("wire: the secret contains %q, like one that was copied from a manual", word)
 		}
 	}
 	var seen [256]bool
@@ -165,7 +164,7 @@ func checkSecret(secret []byte) error {
 		}
 	}
 	if distinct < 10 {
-		return fmt.Errorf("wire: the secret has only %d different bytes: %s", distinct, advice)
+		return fmt.Errorf("wire: the secret has only %d different bytes", distinct)
 	}
 	return nil
 }

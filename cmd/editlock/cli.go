@@ -1,6 +1,11 @@
 package main
 
 import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+
 	"github.com/alecthomas/kong"
 )
 
@@ -23,5 +28,23 @@ func newParser() (*kong.Kong, error) {
 		kong.Name("editlock"),
 		kong.Description("Exactly one person edits a record; the others wait on the page and are let in, with fresh content, the moment it is free."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(duration)),
 	)
+}
+
+// duration reads a duration, and says how one is written.
+func duration(ctx *kong.DecodeContext, target reflect.Value) error {
+	var text string
+	if err := ctx.Scan.PopValueInto("duration", &text); err != nil {
+		return err
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		if _, number := strconv.ParseFloat(text, 64); number == nil {
+			return fmt.Errorf("%q has no unit: write %ss", text, text)
+		}
+		return fmt.Errorf("%q is no duration: write one like 30s or 2m", text)
+	}
+	target.SetInt(int64(d))
+	return nil
 }

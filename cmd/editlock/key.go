@@ -4,25 +4,47 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
+	"runtime"
+	"strings"
 
 	"github.com/editlock/editlock/wire"
 )
 
 // howToMake is said whenever a key is missing or no good.
-const howToMake = "Make one by `editlock key > FILE`, or by `openssl rand -base64 48 > FILE`"
+const howToMake = "Make one by `editlock key --out FILE`, or by `(umask 077; openssl rand -base64 48 > FILE)`"
 
-type keyCmd struct{}
-
-func (keyCmd) Help() string {
-	return "Prints 48 random bytes in base64. Put them into a file that only the service can read, and name the file by --key-file or --signing-key-file."
+type keyCmd struct {
+	Out string `help:"File to make, which only its owner can read. Without it, the key is printed." placeholder:"FILE"`
 }
 
-func (keyCmd) Run() error {
+func (keyCmd) Help() string {
+	return "Makes a key: 48 random bytes in base64. Let it write a file by --out, and name that file to serve by --key-file or --signing-key-file."
+}
+
+func (c keyCmd) Run() error {
 	b := make([]byte, 48)
 	_, _ = rand.Read(b) // never fails
-	fmt.Println(base64.StdEncoding.EncodeToString(b))
+	text := base64.StdEncoding.EncodeToString(b) + "\n"
+	if c.Out == "" {
+		fmt.Print(text)
+		return nil
+	}
+	f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("--out: there is a file %s already, and it may be a key that is in use: name another, or move that one away", c.Out)
+	}
+	if err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("--out: %w", err), os.Remove(c.Out)) // half a key is none
+	}
 	return nil
 }
 
@@ -62,7 +84,18 @@ func (s keySource) read() (*wire.Key, error) {
 	}
 	key, err := wire.ParseKey("", text)
 	if err != nil {
-		return nil, fmt.Errorf("%s in %s is no good: %w. %s", s.what, where, err, howToMake)
+		return nil, fmt.Errorf("%s in %s is no good: %s. %s", s.what, where, strings.TrimPrefix(err.Error(), "wire: "), howToMake)
 	}
 	return key, nil
+}
+
+// warnIfOpen says when the file of a key that can sign can be read by every user of the machine. A file for a group may be meant.
+func (s keySource) warnIfOpen(key *wire.Key, log *slog.Logger) {
+	if s.path == "" || !key.CanSign() || runtime.GOOS == "windows" {
+		return
+	}
+	if info, err := os.Stat(s.path); err == nil && info.Mode().Perm()&0o004 != 0 {
+		log.Warn("others can read the file of "+s.what+": whoever does can sign as you do; run chmod 600 on it, and make a new key if somebody may have read it",
+			"file", s.path, "mode", info.Mode().Perm().String())
+	}
 }

@@ -3,10 +3,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+
+	"github.com/alecthomas/kong"
 )
 
 func main() {
@@ -21,12 +25,26 @@ func main() {
 	}
 	command, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "editlock: %v\nRun editlock --help to see what can be said.\n", err)
+		fmt.Fprintf(os.Stderr, "editlock: %s\nRun %s --help to see what can be said.\n", words(err), asked(err))
 		os.Exit(2)
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	if err := command.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "editlock:", err)
+		fmt.Fprintln(os.Stderr, "editlock:", words(err))
 		os.Exit(1)
 	}
+}
+
+// words is what an error says, without the name of the library, which is that of the program.
+func words(err error) string { return strings.ReplaceAll(err.Error(), "editlock: ", "") }
+
+// asked is the command that somebody meant, as far as it was understood.
+func asked(err error) string {
+	var parsing *kong.ParseError
+	if errors.As(err, &parsing) && parsing.Context != nil {
+		if command := parsing.Context.Selected(); command != nil {
+			return command.FullPath()
+		}
+	}
+	return "editlock"
 }

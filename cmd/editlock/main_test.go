@@ -199,6 +199,11 @@ func TestRefusesToStart(t *testing.T) {
 		{"unknown engine", []string{testKey, testSigning}, []string{"--store=oracle:scott/tiger"}, []string{"--store", "sqlite:PATH"}},
 		{"no engine", []string{testKey, testSigning}, []string{"--store=locks.db"}, []string{"--store", "sqlite:PATH"}},
 		{"TTL", []string{testKey, testSigning}, []string{"--ttl=1s"}, []string{"TTL", "10s to 300s"}},
+		{"TTL without a unit", []string{testKey, testSigning}, []string{"--ttl=30"}, []string{"--ttl", "write 30s", "Run editlock serve --help"}},
+		{"TTL in the file without a unit", []string{testKey, testSigning}, []string{"--config=" + file(t, "c.yaml", "ttl: 30\n")}, []string{"write 30s"}},
+		{"no duration", []string{testKey, testSigning}, []string{"--ttl=soon"}, []string{"--ttl", "like 30s"}},
+		{"a port alone", []string{testKey, testSigning}, []string{"--listen=8420"}, []string{"--listen", "127.0.0.1:8420", ":8420"}},
+		{"unknown flag", []string{testKey, testSigning}, []string{"--ttll=30s"}, []string{"--ttll", "Run editlock serve --help"}},
 		{"drain", []string{testKey, testSigning}, []string{"--drain=-1s"}, []string{"--drain"}},
 		{"origin", []string{testKey, testSigning}, []string{"--origin=app.example.org/path"}, []string{"origin"}},
 		{"address in use", []string{testKey, testSigning}, []string{"--listen=" + elsewhere.addr}, []string{"listen"}},
@@ -222,6 +227,9 @@ func TestRefusesToStart(t *testing.T) {
 			}
 			if strings.Contains(stdout+stderr, short) || c.name != "key in argv" && strings.Contains(stdout+stderr, sample) {
 				t.Errorf("shows the key:\n%s%s", stdout, stderr)
+			}
+			if strings.Count(stderr, "openssl") > 1 || strings.Contains(stderr, "wire:") || strings.Count(stderr, "editlock: ") > 1 {
+				t.Errorf("says something twice, or names a package:\n%s", stderr)
 			}
 			if strings.Contains(stderr, "goroutine ") {
 				t.Errorf("panics:\n%s", stderr)

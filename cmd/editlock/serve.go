@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,12 +65,19 @@ func (serveCmd) Help() string {
 func (c *serveCmd) Run(ctx context.Context) (err error) {
 	log := c.logger()
 	slog.SetDefault(log)
-	access, signing, err := c.keys()
+	access, signing, err := c.keys(log)
 	if err != nil {
 		return err
 	}
 	if c.Drain <= 0 {
 		return errors.New("--drain must be above 0")
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		port := c.Listen
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			port = "8420"
+		}
+		return fmt.Errorf("--listen is %q: write 127.0.0.1:%s, or :%s for every address of this machine", c.Listen, port, port)
 	}
 	dataFile, ok := strings.CutPrefix(c.Store, "sqlite:")
 	if !ok || dataFile == "" {
@@ -101,13 +109,16 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	return c.listen(ctx, locks, log)
 }
 
-func (c *serveCmd) keys() (access, signing *wire.Key, err error) {
-	if access, err = accessKey(c.KeyFile).read(); err != nil {
+func (c *serveCmd) keys(log *slog.Logger) (access, signing *wire.Key, err error) {
+	accessFrom, signingFrom := accessKey(c.KeyFile), signingKey(c.SigningKeyFile)
+	if access, err = accessFrom.read(); err != nil {
 		return nil, nil, err
 	}
-	if signing, err = signingKey(c.SigningKeyFile).read(); err != nil {
+	if signing, err = signingFrom.read(); err != nil {
 		return nil, nil, err
 	}
+	accessFrom.warnIfOpen(access, log)
+	signingFrom.warnIfOpen(signing, log)
 	if same(access, signing) {
 		return nil, nil, errors.New("the access key and the signing key are the same: whoever checks lock tokens could then make access tokens. " + howToMake)
 	}

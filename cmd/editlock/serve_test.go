@@ -265,6 +265,40 @@ func TestKeyIsTaken(t *testing.T) {
 	}
 }
 
+// A key that is written to a file is for the owner alone, and an older one is never written over.
+func TestKeyIsWrittenForItsOwnerAlone(t *testing.T) {
+	dir := t.TempDir()
+	access, signing := filepath.Join(dir, "access.key"), filepath.Join(dir, "signing.key")
+	for _, path := range []string{access, signing} {
+		if status, stdout, stderr := run(t, nil, "key", "--out="+path); status != 0 || stdout != "" {
+			t.Fatalf("status %d\n%s%s", status, stdout, stderr)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
+	}
+	before, err := os.ReadFile(access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := run(t, nil, "key", "--out="+access); status == 0 || !strings.Contains(stderr, "already") {
+		t.Errorf("writes over a key: status %d\n%s", status, stderr)
+	}
+	if after, err := os.ReadFile(access); err != nil || string(after) != string(before) {
+		t.Errorf("the key is another one now: %v", err)
+	}
+	if s := serve(t, "--key-file="+access, "--signing-key-file="+signing); strings.Contains(s.said(), "others can read") {
+		t.Errorf("warns without need:\n%s", s.said())
+	}
+	if err := os.Chmod(access, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, "--key-file="+access, "--signing-key-file="+signing)
+	if said := s.said(); strings.Count(said, "others can read the file of the access key") != 1 || strings.Contains(said, "of the signing key") {
+		t.Errorf("does not warn of the one file:\n%s", said)
+	}
+}
+
 // The log has no token and no key, at whatever level.
 func TestLogKeepsSecrets(t *testing.T) {
 	s := serve(t, "--log-level=debug")
