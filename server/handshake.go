@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -22,6 +23,9 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		if p.Status == http.StatusUpgradeRequired {
 			w.Header().Set("Sec-WebSocket-Version", "13")
 			w.Header().Set("Upgrade", "websocket")
+		}
+		if p.Code == wire.OriginForbidden {
+			s.warnOfStranger(r)
 		}
 		s.refuse(w, r, p)
 		return
@@ -117,7 +121,7 @@ func (s *Server) checkHandshake(r *http.Request) *wire.Problem {
 	}
 	if !s.originAllowed(r) {
 		return &wire.Problem{Status: http.StatusForbidden, Code: wire.OriginForbidden,
-			Detail: "Pages of this origin may not connect. Add it to the allowed origins of the server."}
+			Detail: "Pages of the origin " + strings.ToValidUTF8(clip(r.Header.Get("Origin")), "?") + " may not connect. If they should, name it to the server by --origin (in Go: Options.Origins)."}
 	}
 	key, err := base64.StdEncoding.Strict().DecodeString(r.Header.Get("Sec-Websocket-Key"))
 	switch {
@@ -135,6 +139,43 @@ func (s *Server) checkHandshake(r *http.Request) *wire.Problem {
 		return bad("The subprotocol " + wire.Subprotocol + " must be offered.")
 	}
 	return nil
+}
+
+// maxStrangers is how many refused origins are told apart in the log.
+const maxStrangers = 100
+
+// strangers are the origins whose refusal was logged. Whoever mistyped a setting has to hear of it; whoever sends a
+// thousand origins must fill neither the log nor the memory.
+type strangers struct {
+	mu   sync.Mutex
+	seen map[string]struct{}
+}
+
+// meet says whether an origin is refused for the first time, and whether it is the last one that is noted.
+func (s *strangers) meet(origin string) (first, last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.seen[origin]; known || len(s.seen) == maxStrangers {
+		return false, false
+	}
+	if s.seen == nil {
+		s.seen = map[string]struct{}{}
+	}
+	s.seen[origin] = struct{}{}
+	return true, len(s.seen) == maxStrangers
+}
+
+// warnOfStranger logs the refusal of an origin, once for each.
+func (s *Server) warnOfStranger(r *http.Request) {
+	origin := clip(r.Header.Get("Origin"))
+	first, last := s.strangers.meet(origin)
+	if first {
+		s.log.Warn("refused a page of an origin that is not allowed; if it is yours, allow it with --origin, and if a proxy is between, let it pass the header Host on",
+			"origin", origin, "host", clip(r.Host), "from", r.RemoteAddr)
+	}
+	if last {
+		s.log.Warn("further refused origins are logged at the level debug only")
+	}
 }
 
 func (s *Server) originAllowed(r *http.Request) bool {

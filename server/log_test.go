@@ -2,7 +2,10 @@ package server_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -86,4 +89,46 @@ func (l locked) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(p)
+}
+
+// A refused origin is said at the level of warnings, once, with the setting that allows it. A flood of origins fills neither
+// the log nor the memory.
+// Faults: A7
+func TestRefusedOriginIsSaidOnce(t *testing.T) {
+	var mu sync.Mutex
+	var text strings.Builder
+	w := start(t, func(o *setup) { o.Logger = slog.New(slog.NewTextHandler(locked{&mu, &text}, nil)) })
+	ask := func(origin string) string {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.addr+"/v1/socket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", origin)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != http.StatusForbidden {
+			t.Fatalf("%s: %s, %v", origin, answer.Status, err)
+		}
+		return string(body)
+	}
+	for range 3 {
+		if body := ask("http://localhost:5173"); !strings.Contains(body, "--origin") || !strings.Contains(body, "http://localhost:5173") {
+			t.Errorf("the answer does not say what to do: %s", body)
+		}
+	}
+	for i := range 300 {
+		ask(fmt.Sprintf("https://%d.attacker.example", i))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if n := strings.Count(text.String(), "origin=http://localhost:5173"); n != 1 || !strings.Contains(text.String(), "--origin") {
+		t.Errorf("said %d times:\n%s", n, text.String())
+	}
+	if n := strings.Count(text.String(), "level=WARN"); n > 101 {
+		t.Errorf("%d warnings", n)
+	}
 }

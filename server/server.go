@@ -29,6 +29,7 @@ type Server struct {
 	upgrader  *gws.Upgrader
 	admission *admission
 	wheel     *wheel
+	strangers strangers
 
 	ctx      context.Context // of the work on requests
 	cancel   context.CancelFunc
