@@ -33,8 +33,8 @@ var table = []struct {
 	{editlock.ErrUnavailable, wire.Unavailable, "The store does not answer, and nothing has changed. Try again.", 1, 0},
 	{editlock.ErrShuttingDown, wire.ShuttingDown, "The server is stopping. Connect again.", 1, wire.CloseRestart},
 	{editlock.ErrClosed, wire.ShuttingDown, "The server is stopping. Connect again.", 1, wire.CloseRestart},
-	{editlock.ErrReplaced, wire.ShuttingDown, "A newer connection has taken the session over.", 0, wire.CloseReplaced},
-	{editlock.ErrSessionOver, wire.ShuttingDown, "The session was silent for too long. Connect again, and resume it.", 0, wire.CloseRestart},
+	{editlock.ErrReplaced, wire.Replaced, "A newer connection has taken the session over.", 0, wire.CloseReplaced},
+	{editlock.ErrSessionOver, wire.SessionOver, "The session was silent for too long. Connect again, and resume it.", 1, wire.CloseRestart},
 	// Whoever waited no longer does not know what became of it.
 	{context.DeadlineExceeded, wire.UnknownOutcome, "It took too long, and may still be done. Ask again: requests may be repeated.", 1, 0},
 	{context.Canceled, wire.ShuttingDown, "The server is stopping. Connect again.", 1, wire.CloseRestart},

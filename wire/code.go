@@ -29,6 +29,8 @@ const (
 	ResumeReused    Code = "resume_reused"
 	Unavailable     Code = "unavailable"
 	UnknownOutcome  Code = "unknown_outcome"
+	Replaced        Code = "replaced"     // a newer connection has the session
+	SessionOver     Code = "session_over" // silent for too long; it may be resumed
 	ShuttingDown    Code = "shutting_down"
 )
 
@@ -48,7 +50,7 @@ func (c Code) Status() int {
 		return http.StatusUnauthorized
 	case Forbidden, OriginForbidden:
 		return http.StatusForbidden
-	case StaleFence, ResumeRefused, ResumeReused:
+	case StaleFence, ResumeRefused, ResumeReused, Replaced, SessionOver:
 		return http.StatusConflict
 	case Locked, BadLockToken:
 		return http.StatusLocked
