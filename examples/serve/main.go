@@ -1,0 +1,178 @@
+// Command serve is a whole application with editlock inside: a page with a form, who may have an access token, the
+// locks and their script in one process, and the check at the save. Run it and open it in two windows:
+//
+//	go run ./examples/serve        # http://localhost:8080/?user=Ana and http://localhost:8080/?user=Ben
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"html/template"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/guard"
+	"github.com/editlock/editlock/server"
+	"github.com/editlock/editlock/store/sqlite"
+	"github.com/editlock/editlock/web"
+	"github.com/editlock/editlock/wire"
+)
+
+const resource = "article/42"
+
+// article stands for a table of a database.
+type article struct {
+	mu      sync.Mutex
+	text    string
+	version int
+	fence   int64 // of the last save
+}
+
+// app is the application: its data, the key of its access tokens, and what checks saves.
+type app struct {
+	article  article
+	access   *wire.Key
+	verifier *guard.Verifier
+	manager  *editlock.Manager
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	// In earnest the keys come from files that `editlock key --out FILE` made (os.ReadFile, then wire.ParseKey), and the
+	// data file is one that stays: then a restart costs nobody the lock.
+	dir, err := os.MkdirTemp("", "editlock-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	access, err1 := wire.ParseKey("", []byte(rand.Text()+rand.Text()))
+	signing, err2 := wire.ParseKey("", []byte(rand.Text()+rand.Text()))
+	verifier, err3 := guard.NewVerifier(signing)
+	st, err4 := sqlite.Open(filepath.Join(dir, "locks.db"), sqlite.Options{})
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	m, err := editlock.Open(ctx, st, editlock.Config{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	locks, err := server.New(m, server.Options{
+		Access:  server.Access{Keys: wire.Keys{access}, Issuer: "app", Audience: "editlock"},
+		LockKey: signing,
+	})
+	if err != nil {
+		return err
+	}
+	a := &app{article: article{text: "Once upon a time", version: 1}, access: access, verifier: verifier, manager: m}
+
+	mux := http.NewServeMux()
+	mux.Handle("/editlock/", http.StripPrefix("/editlock", locks)) // the locks
+	mux.Handle("GET /static/editlock.js", web.Handler())           // and, apart from them, the script
+	mux.HandleFunc("GET /lock-token", a.token)
+	mux.HandleFunc("GET /{$}", a.page)
+	mux.HandleFunc("POST /{$}", a.save)
+	pages := &http.Server{Addr: "127.0.0.1:8080", Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- pages.ListenAndServe() }()
+	log.Print("open http://localhost:8080/?user=Ana and http://localhost:8080/?user=Ben")
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	// With a process that follows this one at once, locks.Drain comes before.
+	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, locks.Close(end), pages.Shutdown(end))
+}
+
+// user stands for the session of whoever is logged in. An application that believes an address is open to everybody.
+func user(r *http.Request) string {
+	if name := r.FormValue("user"); name != "" {
+		return name
+	}
+	return "Ana"
+}
+
+// token gives whoever is logged in an access token: the pages fetch it, and again before it ends.
+func (a *app) token(w http.ResponseWriter, r *http.Request) {
+	token, err := a.access.Sign("JWT", map[string]any{
+		"iss": "app", "aud": "editlock", "sub": user(r), "name": user(r),
+		"exp": time.Now().Add(time.Hour).Unix(), "rights": []string{"edit:article/*"},
+	})
+	if err != nil {
+		http.Error(w, "no token", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	fmt.Fprint(w, token)
+}
+
+func (a *app) page(w http.ResponseWriter, r *http.Request) {
+	a.article.mu.Lock()
+	defer a.article.mu.Unlock()
+	w.Header().Set("Cache-Control", "no-store")
+	_ = page.Execute(w, map[string]any{"User": user(r), "Resource": resource, "Text": a.article.text, "Version": a.article.version})
+}
+
+// save takes the text of whoever shows that they hold the lock. The element puts the proof into the form.
+func (a *app) save(w http.ResponseWriter, r *http.Request) {
+	lock, err := a.verifier.Verify(r.FormValue("lock_token"), resource)
+	if err == nil && lock.User != user(r) {
+		err = guard.ErrOtherUser
+	}
+	if err == nil { // who was let in since, by a decision, is known here at once
+		err = a.manager.Check(r.Context(), resource, lock.Session, lock.Fence)
+	}
+	if err != nil {
+		http.Error(w, "Not saved: "+err.Error(), http.StatusConflict)
+		return
+	}
+	if !a.article.write(r.FormValue("text"), lock.Fence) {
+		http.Error(w, "Not saved: somebody was let in since.", http.StatusConflict)
+		return
+	}
+	http.Redirect(w, r, "/?user="+template.URLQueryEscaper(user(r)), http.StatusSeeOther)
+}
+
+// write is UPDATE … WHERE fence <= $2.
+func (t *article) write(text string, fence int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if fence < t.fence {
+		return false
+	}
+	t.text, t.fence = text, fence
+	t.version++
+	return true
+}
+
+var page = template.Must(template.New("page").Parse(`<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{{.Resource}}</title>
+<style>edit-lock:not(:defined) { visibility: hidden }</style>
+<script type="module" src="/static/editlock.js"></script>
+<h1>{{.Resource}}, as {{.User}}</h1>
+<edit-lock resource="{{.Resource}}" auth-url="/lock-token?user={{.User}}" version="{{.Version}}">
+<form method="post">
+  <p><textarea name="text" rows="10" cols="60">{{.Text}}</textarea></p>
+  <button>Save</button> <button data-edit-lock-done>Save and close</button>
+</form>
+</edit-lock>
+</html>`))
