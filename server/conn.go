@@ -50,7 +50,7 @@ type conn struct {
 	working  bool
 	user     string              // counted by admission; empty: none
 	session  *editlock.Conn      // nil before the welcome is on its way
-	identity *identity           // nil likewise
+	identity *identity           // nil before a good access token
 	answers  scope               // what the request under way is about
 	heldBack []editlock.Snapshot // pushes that wait for its answer
 	beat     beat

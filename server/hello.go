@@ -25,6 +25,9 @@ func (c *conn) hello(ctx context.Context, h *wire.Hello) {
 		c.fail(&wire.Error{ID: h.ID, Code: wire.TooManySessions, Message: "You have too many windows open here. Close some, and try again.", RetryAfter: 10}, wire.CloseTooMany)
 		return
 	}
+	c.mu.Lock()
+	c.identity = id // pushes may come before the welcome
+	c.mu.Unlock()
 	ask := editlock.Connect{User: id.user, Nonce: h.Nonce, Notify: c.push, Closed: c.ended}
 	if h.Resume != "" {
 		token, err := wire.VerifyResume(c.srv.opts.ResumeSecret, h.Resume)
@@ -90,7 +93,7 @@ func (c *conn) welcome(id int64, who *identity, session *editlock.Conn) {
 	c.mu.Lock()
 	gone := c.closing
 	if !gone {
-		c.session, c.identity = session, who
+		c.session = session
 		c.beat.next = now.Add(spread(o.Heartbeat))
 		c.sent(c.out.add(entry{frame: frame}))
 		c.release()

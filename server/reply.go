@@ -36,7 +36,7 @@ func (c *conn) push(s editlock.Snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.closing:
+	case c.closing || !c.identity.rights.allows(verbWatch, s.Resource): // so it takes nobody's place either
 	case c.session == nil || c.answers.covers(s.Resource):
 		for i, held := range c.heldBack {
 			if held.Resource == s.Resource {

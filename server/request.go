@@ -116,16 +116,14 @@ func (c *conn) watchPrefix(ctx context.Context, session *editlock.Conn, id int64
 		return
 	}
 	c.begin(scope{on: true, prefix: prefix})
-	snaps, more, err := session.WatchPrefix(ctx, prefix)
+	snaps, more, err := session.WatchPrefix(ctx, prefix, func(name string) bool { return rights.allows(verbWatch, name) })
 	if err != nil {
 		c.refuseRequest(id, err)
 		return
 	}
 	list := []wire.Snapshot{}
 	for _, s := range snaps {
-		if rights.allows(verbWatch, s.Resource) {
-			list = append(list, c.snapshot(session, c.settle(s)))
-		}
+		list = append(list, c.snapshot(session, c.settle(s)))
 	}
 	c.deliver(&wire.OK{ID: id, Snapshots: list, More: &more})
 }

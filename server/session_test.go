@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -179,6 +180,24 @@ func TestPrefixPushes(t *testing.T) {
 		}
 	}
 	c.ok(&wire.Unwatch{ID: c.nextID(), Prefix: ptr("article/")})
+}
+
+// What a token does not show takes no place in the answer to the watch of a prefix.
+func TestPrefixLimitCountsWhatIsSeen(t *testing.T) {
+	w := start(t, func(o *setup) { o.Rate, o.Burst = 10_000, 10_000 })
+	for u := range 11 {
+		c := w.page(fmt.Sprint("user", u))
+		for i := range 95 {
+			c.ok(&wire.Acquire{ID: c.nextID(), Target: target(fmt.Sprintf("article/%d-%d", u, i))})
+		}
+	}
+	c := w.connect()
+	c.hello(access("eve", func(m map[string]any) { m["rights"] = []string{"edit:note/*"} }), "")
+	c.hold("note/1")
+	list := c.ok(&wire.Watch{ID: c.nextID(), Prefix: ptr("")})
+	if len(list.Snapshots) != 1 || list.Snapshots[0].Resource != "note/1" || *list.More {
+		t.Errorf("%d snapshots, more %t; want note/1 alone", len(list.Snapshots), *list.More)
+	}
 }
 
 func TestSameUserElsewhere(t *testing.T) {
