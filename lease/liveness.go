@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -169,6 +170,42 @@ type Mark struct {
 
 // maxMarks at a Stride apart reach back further than the largest threshold.
 const maxMarks = 128
+
+// What of the counts is stored. Encoded, that is less than 32 KiB: half of what a store takes.
+const (
+	maxStored      = 160 // counts
+	maxStoredMarks = 400 // marks of all of them together
+)
+
+// Stored returns what of the counts goes into the counting node's own record: only those of nodes that
+// the record of a session names, since nothing else waits for one; of too many the largest, which are the next to
+// end; and of too many marks some of each. A count or a mark that is left out only lengthens what is to be counted after
+// a restart. The first mark of a count always stays: from it all sessions count that are older than the silence.
+func (s Silences) Stored(named map[string]bool) Silences {
+	var ids []string
+	for id := range s {
+		if named[id] {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b string) int {
+		return cmp.Or(cmp.Compare(s[b].Millis, s[a].Millis), cmp.Compare(a, b))
+	})
+	ids = ids[:min(len(ids), maxStored)]
+	stored := make(Silences, len(ids))
+	for _, id := range ids {
+		count := s[id]
+		if n, keep := len(count.Marks), maxStoredMarks/len(ids); n > keep {
+			marks := make([]Mark, keep)
+			for i := range marks {
+				marks[i] = count.Marks[i*(n-1)/(keep-1)]
+			}
+			count.Marks = marks
+		}
+		stored[id] = count
+	}
+	return stored
+}
 
 // Count returns the counts after a renewal of the counting node was confirmed with revision rev.
 //

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -71,5 +72,51 @@ func TestMarksAreBounded(t *testing.T) {
 	}
 	if data, err := EncodeNode(NodeRecord{Silences: b.own}); err != nil || len(data) > 4<<10 {
 		t.Errorf("%d bytes for one silent node: %v", len(data), err)
+	}
+}
+
+// However many nodes are silent, a node can store its own record; and what it leaves out of its counts makes nobody's time
+// shorter, and nobody's longer whose session is older than the silence.
+func TestStoredCountsAreBounded(t *testing.T) {
+	l := DefaultLiveness()
+	const first = maxFence - 10*maxMarks
+	for _, nodes := range []int{1, 3, 4, maxStored, maxStored + 1, 2000} {
+		counts, named := Silences{}, map[string]bool{}
+		for i := range nodes {
+			s := Silence{Life: maxFence, Millis: 9_000_000_000 + int64(i), Changed: true}
+			for j := range int64(maxMarks) {
+				s.Marks = append(s.Marks, Mark{Rev: first + 5*j, Millis: 8_000_000_000 + 4000*j})
+			}
+			id := fmt.Sprintf("%016d", i)
+			counts[id], named[id] = s, true
+			counts["un"+id[2:]] = s // nobody names it
+		}
+		stored := counts.Stored(named)
+		if want := min(nodes, maxStored); len(stored) != want {
+			t.Errorf("%d nodes: %d counts are stored, want %d", nodes, len(stored), want)
+		}
+		data, err := EncodeNode(NodeRecord{Ended: maxFence, Silences: stored})
+		if err != nil || len(data) >= 32<<10 {
+			t.Errorf("%d nodes: %d bytes, %v", nodes, len(data), err)
+		}
+		if _, err := DecodeNode(data); err != nil {
+			t.Error(err)
+		}
+		for id, s := range stored {
+			if !named[id] {
+				t.Fatalf("the count of %s is stored, which nobody names", id)
+			}
+			if whole := counts[id]; l.Left(s, first, l.TTL) != l.Left(whole, first, l.TTL) {
+				t.Fatalf("%d nodes: a session from before the silence has another time", nodes)
+			}
+			for rev := int64(first); rev < first+5*maxMarks; rev += 3 {
+				if l.Left(s, rev, l.TTL) < l.Left(counts[id], rev, l.TTL) {
+					t.Fatalf("%d nodes: a session of revision %d is ended sooner", nodes, rev)
+				}
+			}
+		}
+		if _, ok := stored[fmt.Sprintf("%016d", nodes-1)]; !ok {
+			t.Errorf("%d nodes: the largest count is not stored", nodes)
+		}
 	}
 }

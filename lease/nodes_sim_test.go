@@ -50,7 +50,7 @@ func (n *simNode) join() {
 	n.rev = n.s.next()
 	n.look()
 	n.silences = n.s.l.TakeUp(n.view(), n.records)
-	n.s.records[n.id], n.s.revs[n.id] = NodeRecord{Silences: n.silences}, n.rev
+	n.s.records[n.id], n.s.revs[n.id] = NodeRecord{Silences: n.silences.Stored(n.named())}, n.rev
 }
 
 // look reads the store.
@@ -79,6 +79,14 @@ func (n *simNode) view() map[string]int64 {
 	return view
 }
 
+func (n *simNode) named() map[string]bool {
+	named := map[string]bool{}
+	for _, c := range n.sessions {
+		named[c.node] = true
+	}
+	return named
+}
+
 func (n *simNode) loop(gen int) {
 	n.run(gen, func() {
 		if !n.busy {
@@ -91,7 +99,7 @@ func (n *simNode) loop(gen int) {
 }
 
 func (n *simNode) renew() {
-	s, id, sent, expect, silences := n.s, n.id, n.s.time(), n.rev, n.silences
+	s, id, sent, expect, silences := n.s, n.id, n.s.time(), n.rev, n.silences.Stored(n.named())
 	var rev int64
 	n.swap(func() bool {
 		if s.revs[id] != expect {
