@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/editlock/editlock/lease"
 	"github.com/editlock/editlock/store"
@@ -86,8 +89,12 @@ func (m *Manager) Connect(ctx context.Context, c Connect) (*Conn, error) {
 	case !m.vouches():
 		return nil, ErrUnavailable
 	}
-	if c.User.ID == "" || len(c.User.ID) > lease.MaxText {
-		return nil, fmt.Errorf("%w: the ID of a user has 1 to %d bytes", ErrBadRequest, lease.MaxText)
+	if !goodUser(c.User.ID) {
+		return nil, fmt.Errorf("%w: the ID of a user has 1 to %d bytes of printable UTF-8", ErrBadRequest, lease.MaxText)
+	}
+	c.User.Name = lease.DisplayName(c.User.Name)
+	if c.Notify == nil {
+		c.Notify = func(Snapshot) {}
 	}
 	conn := &Conn{m: m, notify: c.Notify, closed: c.Closed, watches: map[string]watching{}, prefixes: map[string]struct{}{}}
 	if c.Resume == nil {
@@ -104,6 +111,10 @@ func (m *Manager) Connect(ctx context.Context, c Connect) (*Conn, error) {
 		return nil, err
 	}
 	return conn, nil
+}
+
+func goodUser(id string) bool {
+	return id != "" && len(id) <= lease.MaxText && utf8.ValidString(id) && !strings.ContainsFunc(id, unicode.IsControl)
 }
 
 // begin makes a new session for conn. It is stored once it asks for a lock.
@@ -347,7 +358,7 @@ func (c *Conn) do(ctx context.Context, name string, claims bool, e lease.Event) 
 	e.Session = c.s.id
 	a := c.m.do(ctx, name, &op{event: e, session: c.s, conn: c, claims: claims})
 	if a.err == nil && !c.m.vouches() {
-		a.err = ErrUnavailable
+		a.err = ErrUnknownOutcome // it was done, but this node may not say so
 	}
 	return a
 }

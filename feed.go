@@ -7,6 +7,9 @@ import (
 )
 
 func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error) {
+	if l.life.Err() != nil {
+		return nil, ErrClosed
+	}
 	prefix := what == "" || strings.HasSuffix(what, "/")
 	w := &watcher{what: what, prefix: prefix, latest: map[string]Snapshot{}, wake: make(chan struct{}, 1)}
 	var snaps []Snapshot
@@ -15,7 +18,7 @@ func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error)
 	l.watchers[w] = struct{}{} // first, so that nothing is missed
 	l.mu.Unlock()
 	if prefix {
-		snaps, _, err = l.c.WatchPrefix(ctx, what)
+		snaps, _, err = l.c.WatchPrefix(ctx, what, nil)
 	} else {
 		var snap Snapshot
 		snap, err = l.c.Watch(ctx, what, 0)
@@ -35,7 +38,7 @@ func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error)
 	started := l.m.task(func() {
 		defer close(out)
 		defer l.unwatch(w)
-		w.run(ctx, l.m.ctx, out)
+		w.run(ctx, l.life, out)
 	})
 	if !started {
 		return nil, ErrClosed
@@ -88,7 +91,7 @@ func (w *watcher) put(snap Snapshot) {
 	}
 }
 
-func (w *watcher) run(ctx, manager context.Context, out chan<- Snapshot) {
+func (w *watcher) run(ctx, session context.Context, out chan<- Snapshot) {
 	for {
 		w.mu.Lock()
 		var snap Snapshot
@@ -110,7 +113,7 @@ func (w *watcher) run(ctx, manager context.Context, out chan<- Snapshot) {
 		case <-wake:
 		case <-ctx.Done():
 			return
-		case <-manager.Done():
+		case <-session.Done():
 			return
 		}
 	}

@@ -3,6 +3,8 @@ package editlock
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,9 +46,14 @@ type Lock interface {
 
 // Session makes a session of this process. It lives as long as the Manager, or until it is closed. ctx bounds the call only.
 func (m *Manager) Session(ctx context.Context, user User) (Session, error) {
-	l := &local{m: m, locks: map[string]*localLock{}, asking: map[string]int{}, changes: map[string]chan struct{}{}, watchers: map[*watcher]struct{}{}}
+	l := &local{
+		m: m, locks: map[string]*localLock{}, asking: map[string]int{}, changes: map[string]chan struct{}{},
+		newest: map[string]int64{}, doubted: map[string]time.Time{}, dropping: map[string]chan struct{}{}, watchers: map[*watcher]struct{}{},
+	}
+	l.life, l.end = context.WithCancel(m.ctx)
 	c, err := m.Connect(ctx, Connect{User: user, Nonce: newID(), Notify: l.notify, Closed: l.closed, here: true})
 	if err != nil {
+		l.end()
 		return nil, err
 	}
 	l.c = c
@@ -56,16 +63,22 @@ func (m *Manager) Session(ctx context.Context, user User) (Session, error) {
 	return l, nil
 }
 
-// local is a session of this process.
+// local is a session of this process. Its grants are confirmed at once, and it lives as long as the Manager: so it
+// sees to it itself that nothing is held or waited for that no caller knows of (reconcile).
 type local struct {
-	m *Manager
-	c *Conn
+	m    *Manager
+	c    *Conn
+	life context.Context // ends with the session, or the Manager
+	end  context.CancelFunc
 
 	mu       sync.Mutex
 	done     bool
 	locks    map[string]*localLock
 	asking   map[string]int           // callers that want a resource
-	changes  map[string]chan struct{} // closed at the next news of a resource that is waited for
+	changes  map[string]chan struct{} // closed at the next news of a resource that is asked for
+	newest   map[string]int64         // revision of the newest news of a resource that is asked for
+	doubted  map[string]time.Time     // locks that are no longer trusted; since when this node vouches again, zero: it does not
+	dropping map[string]chan struct{} // what is given back at this moment; closed when that was tried
 	watchers map[*watcher]struct{}
 }
 
@@ -82,23 +95,63 @@ func (l *local) acquire(ctx context.Context, resource string, noWait bool) (Lock
 	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	l.asking[name]++
-	l.mu.Unlock()
-	defer func() {
+	if err := l.enter(ctx, name); err != nil {
+		return nil, err
+	}
+	lock, err := l.await(ctx, name, noWait)
+	switch {
+	case l.leave(name) || lock != nil || errors.Is(err, ErrLocked):
+	default: // nobody wants it any more, whatever became of it
+		l.m.task(func() { l.drop(name) })
+	}
+	if lock == nil && l.life.Err() != nil {
+		err = ErrClosed
+	}
+	return lock, err
+}
+
+// enter counts a caller who wants a resource, once what was given back before is settled.
+func (l *local) enter(ctx context.Context, name string) error {
+	for {
 		l.mu.Lock()
-		if l.asking[name]--; l.asking[name] == 0 {
-			delete(l.asking, name)
-			delete(l.changes, name)
+		dropping := l.dropping[name]
+		if l.done {
+			l.mu.Unlock()
+			return ErrClosed
+		}
+		if dropping == nil {
+			l.asking[name]++
+			l.mu.Unlock()
+			return nil
 		}
 		l.mu.Unlock()
-	}()
+		select {
+		case <-dropping:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// leave is the end of enter. It reports whether somebody else wants or has the resource.
+func (l *local) leave(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.asking[name]--; l.asking[name] > 0 {
+		return true
+	}
+	delete(l.asking, name)
+	delete(l.changes, name)
+	delete(l.newest, name)
+	return l.locks[name] != nil
+}
+
+func (l *local) await(ctx context.Context, name string, noWait bool) (Lock, error) {
 	for {
 		changed := l.changed(name)
 		snap, err := l.c.Acquire(ctx, Request{Resource: name, NoWait: noWait})
 		switch {
 		case err != nil && ctx.Err() != nil:
-			l.giveUp(name)
 			return nil, context.Cause(ctx)
 		case err != nil:
 			return nil, err
@@ -106,13 +159,12 @@ func (l *local) acquire(ctx context.Context, resource string, noWait bool) (Lock
 		if lock := l.take(snap); lock != nil {
 			return lock, nil
 		}
-		for granted := false; !granted; {
+		for again := false; !again; {
 			select {
 			case <-changed:
 			case <-ctx.Done():
-				l.giveUp(name)
 				return nil, context.Cause(ctx)
-			case <-l.m.ctx.Done():
+			case <-l.life.Done():
 				return nil, ErrClosed
 			}
 			changed = l.changed(name)
@@ -123,34 +175,62 @@ func (l *local) acquire(ctx context.Context, resource string, noWait bool) (Lock
 			if lock := l.take(snap); lock != nil {
 				return lock, nil
 			}
-			granted = snap.Mine.State == MineNone || snap.Mine.State == MineAbsent
+			again = snap.Mine.State == MineNone || snap.Mine.State == MineAbsent
 		}
 	}
 }
 
-// giveUp takes back an acquire whose caller has gone, whatever became of it.
-func (l *local) giveUp(name string) {
+// drop gives back whatever the session has of a resource, unless somebody wants or has it.
+func (l *local) drop(name string) {
 	l.mu.Lock()
-	others := l.locks[name] != nil || l.asking[name] > 1
-	l.mu.Unlock()
-	if others {
-		return // another caller of the same session has it, or wants it
+	if l.asking[name] > 0 || l.locks[name] != nil || l.dropping[name] != nil {
+		l.mu.Unlock()
+		return
 	}
-	// In the record's order this comes after the acquire. A grant to a session of this process is
-	// confirmed at once, so it has to be released by its fence.
-	l.m.task(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.m.ctx), l.m.cfg.StoreTimeout)
-		defer cancel()
-		snap, err := l.c.Cancel(ctx, name)
-		if err == nil && snap.Mine.Fence != 0 {
+	settled := make(chan struct{})
+	l.dropping[name] = settled // who wants it now waits until this is over
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.m.ctx), 2*l.m.cfg.StoreTimeout)
+	defer cancel()
+	// If it fails, the next reconcile comes by.
+	_ = l.m.do(ctx, name, &op{event: lease.Event{Kind: lease.End, Session: l.c.s.id, Reason: Released}, session: l.c.s})
+	l.mu.Lock()
+	delete(l.dropping, name)
+	delete(l.doubted, name)
+	l.mu.Unlock()
+	close(settled)
+}
+
+// reconcile gives back what records say that the sessions of this process hold or wait for, and no caller has: an acquire
+// whose outcome was not known, one that was given up while the store failed, a lock that was doubted and
+// for which nobody came back within the time that a page has to confirm.
+func (m *Manager) reconcile(now time.Time) {
+	for _, l := range m.here() {
+		l.c.s.mu.Lock()
+		names := slices.Collect(maps.Keys(l.c.s.in))
+		l.c.s.mu.Unlock()
+		for _, name := range names {
 			l.mu.Lock()
-			wanted := l.locks[name] != nil || l.asking[name] > 0
+			since, doubted := l.doubted[name]
+			if doubted && since.IsZero() {
+				since = now
+				l.doubted[name] = now
+			}
+			wait := doubted && now.Sub(since) < m.cfg.Rules.Confirm
+			idle := !wait && !l.done && l.asking[name] == 0 && l.locks[name] == nil && l.dropping[name] == nil
 			l.mu.Unlock()
-			if !wanted {
-				_, _ = l.c.Release(ctx, name, snap.Mine.Fence, "")
+			if idle {
+				m.task(func() { l.drop(name) })
 			}
 		}
-	})
+	}
+}
+
+// here returns the sessions of this process.
+func (m *Manager) here() []*local {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.locals))
 }
 
 // changed returns a channel that is closed at the next news of a resource.
@@ -172,6 +252,10 @@ func (l *local) take(snap Snapshot) Lock {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.done || snap.Revision < l.newest[snap.Resource] {
+		return nil // there is news since: look again
+	}
+	delete(l.doubted, snap.Resource)
 	lock := l.locks[snap.Resource]
 	if lock == nil || lock.fence != snap.Mine.Fence {
 		lock = &localLock{l: l, name: snap.Resource, fence: snap.Mine.Fence}
@@ -188,6 +272,9 @@ func (l *local) notify(snap Snapshot) {
 	if ch := l.changes[snap.Resource]; ch != nil {
 		close(ch)
 		delete(l.changes, snap.Resource)
+	}
+	if l.asking[snap.Resource] > 0 {
+		l.newest[snap.Resource] = max(l.newest[snap.Resource], snap.Revision)
 	}
 	if lock := l.locks[snap.Resource]; lock != nil && snap.Mine.Fence != lock.fence && snap.Revision > lock.fence {
 		lost := &LostError{Resource: snap.Resource, Fence: lock.fence}
@@ -216,6 +303,7 @@ func (l *local) doubt(error) {
 	for name, lock := range l.locks {
 		lock.cancel(&LostError{Resource: name, Fence: lock.fence})
 		delete(l.locks, name)
+		l.doubted[name] = time.Time{}
 	}
 }
 
@@ -225,13 +313,7 @@ func (m *Manager) doubt(now, renewed time.Time) {
 	if now.Sub(renewed) < m.cfg.TTL-m.cfg.Margin() {
 		return
 	}
-	m.mu.Lock()
-	locals := make([]*local, 0, len(m.locals))
-	for l := range m.locals {
-		locals = append(locals, l)
-	}
-	m.mu.Unlock()
-	for _, l := range locals {
+	for _, l := range m.here() {
 		l.doubt(ErrUnsure)
 	}
 }
@@ -244,6 +326,7 @@ func (l *local) Close() error {
 	if done {
 		return nil
 	}
+	l.end()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.m.ctx), 2*l.m.cfg.StoreTimeout)
 	defer cancel()
 	err := l.m.endSession(ctx, l.c.s, Left)
@@ -258,7 +341,7 @@ func (l *local) Close() error {
 // endSession ends all that a session holds and waits for, and forgets it.
 func (m *Manager) endSession(ctx context.Context, s *session, why Reason) error {
 	s.mu.Lock()
-	s.over, s.since = true, time.Now()
+	s.over, s.since, s.pulse.Left = true, time.Now(), true // what fails now, the sweep does
 	var names []string
 	for name := range s.in {
 		names = append(names, name)
@@ -288,6 +371,9 @@ func (k *localLock) Context() context.Context { return k.ctx }
 
 func (k *localLock) Changed(ctx context.Context, version string) error {
 	_, err := k.l.c.Changed(ctx, k.name, k.fence, version)
+	if k.l.life.Err() != nil {
+		return ErrClosed
+	}
 	return err
 }
 

@@ -171,11 +171,13 @@ func (m *Manager) Drain() {
 // come back to the next process.
 func (m *Manager) Close() error {
 	m.Drain()
+	var ending sync.WaitGroup
 	for _, s := range m.all() {
 		if s.here {
-			m.endSession(context.Background(), s, Left)
+			ending.Go(func() { _ = m.endSession(context.Background(), s, Left) })
 		}
 	}
+	ending.Wait()
 	m.cancel(ErrClosed)
 	for _, s := range m.all() {
 		s.mu.Lock()

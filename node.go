@@ -269,7 +269,7 @@ func (m *Manager) rehome(s *session) {
 	rev, err := m.write(store.Group{op})
 	s.mu.Lock()
 	if s.rev = rev; err != nil {
-		s.over, s.since, s.rev = true, time.Now(), op.Expect
+		s.over, s.since, s.rev, s.pulse.Left = true, time.Now(), op.Expect, true
 	}
 	s.mu.Unlock()
 	if err != nil && conn != nil {
@@ -301,16 +301,14 @@ func (m *Manager) sweep() {
 	if !vouches {
 		return // our own outage does not count against anybody
 	}
+	m.reconcile(now)
 	ended := map[string]bool{}
 	for _, s := range m.all() {
-		if s.here {
-			continue
-		}
 		s.mu.Lock()
 		node, over, rev := s.node, s.over, s.rev
 		mine := node == self
 		switch {
-		case over || s.busy > 0:
+		case over || s.here || s.busy > 0: // one of this process ends by its Close only
 		case mine && s.pulse.Over(now):
 			s.over, s.since, over = true, s.pulse.Deadline, true
 		case !mine:
@@ -362,6 +360,10 @@ func (m *Manager) endNode(id string, o other) error {
 // it is done, and forgets it when nothing is left.
 func (m *Manager) finish(s *session) {
 	s.mu.Lock()
+	if !s.over {
+		s.mu.Unlock()
+		return // it was resumed meanwhile
+	}
 	kind, reason := lease.Lapse, lease.Reason("")
 	if s.pulse.Left {
 		kind, reason = lease.End, lease.Left

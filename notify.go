@@ -131,6 +131,12 @@ func (m *Manager) view(name string, state lease.State, rev int64, s *session, pl
 		snap.Revision = m.latest
 		m.mu.Unlock()
 	}
+	user := ""
+	if s != nil {
+		s.mu.Lock()
+		user = s.user.ID
+		s.mu.Unlock()
+	}
 	for _, h := range state.Holds {
 		snap.State = Held
 		if h.Lapsed {
@@ -141,7 +147,7 @@ func (m *Manager) view(name string, state lease.State, rev int64, s *session, pl
 			continue
 		}
 		snap.Holder.You = h.Session == s.id
-		snap.Holder.Yours = !snap.Holder.You && h.User == s.user.ID
+		snap.Holder.Yours = !snap.Holder.You && h.User == user
 		if !snap.Holder.You {
 			continue
 		}

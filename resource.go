@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -42,6 +43,7 @@ type op struct {
 	claims  bool     // the session's record has to exist: make it in the same group if there is none
 	ends    bool     // only if the session is really over: its record is swapped in the same group
 	tries   int
+	maybe   bool        // a swap of it had an unknown outcome
 	done    chan answer // buffered
 }
 
@@ -243,19 +245,24 @@ func (r *resource) turn(ops []*op) (left []*op) {
 		return ops
 	}
 
+	stale := m.cfg.Rules.Stale(cur, now)
+	if stale && r.rev == 0 && r.unsettled {
+		// A swap of ours may still make the record. An empty one in its place fails it; the slow pass removes that.
+		stale, cur.Freed = false, now.UTC().Round(0)
+	}
 	before, err1 := lease.Encode(base)
 	after, err2 := lease.Encode(cur)
 	if err := errors.Join(err1, err2); err != nil {
 		r.fail(done, err)
 		return ops
 	}
-	if bytes.Equal(before, after) && change == nil && !swap.needed() && !r.unsettled && !m.cfg.Rules.Stale(cur, now) {
+	if bytes.Equal(before, after) && change == nil && !swap.needed() && !r.unsettled && !stale {
 		r.answer(done, outs, nil)
 		return ops
 	}
 
 	group[0].Data, group[0].Due = after, r.due(cur, now)
-	if m.cfg.Rules.Stale(cur, now) {
+	if stale {
 		if r.rev == 0 {
 			r.answer(done, outs, nil)
 			return ops
@@ -289,7 +296,12 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrUnknown):
 		// Read again and do it again: every event is idempotent, so what did land is found done.
 		r.known = false
-		r.unsettled = r.unsettled || errors.Is(err, store.ErrUnknown)
+		if errors.Is(err, store.ErrUnknown) {
+			r.unsettled = true
+			for _, o := range done {
+				o.maybe = true
+			}
+		}
 		swap.stale(m.ctx, m)
 		return append(r.again(done, err), ops...)
 	default:
@@ -405,7 +417,11 @@ func (r *resource) fail(ops []*op, err error) {
 	}
 	r.known = r.known && !errors.Is(err, store.ErrUnknown)
 	for _, o := range ops {
-		o.reply(r, answer{err: storeError(err)})
+		told := storeError(err)
+		if o.maybe && !errors.Is(told, ErrUnknownOutcome) {
+			told = fmt.Errorf("%w (%w)", ErrUnknownOutcome, err)
+		}
+		o.reply(r, answer{err: told})
 	}
 }
 

@@ -44,12 +44,21 @@ func (c *Conn) subscribe(name string, how subscription) error {
 	for {
 		r := c.m.resource(name)
 		r.mu.Lock()
-		if !r.gone {
-			r.conns[c] = struct{}{}
+		if r.gone {
 			r.mu.Unlock()
-			return nil
+			continue
 		}
+		// Unless it was disconnected, or it faded, since.
+		c.s.mu.Lock()
+		if _, known = c.watches[name]; known && c.s.conn == c {
+			r.conns[c] = struct{}{}
+		} else {
+			err = c.check()
+		}
+		c.s.mu.Unlock()
+		r.forget()
 		r.mu.Unlock()
+		return err
 	}
 }
 
@@ -69,18 +78,15 @@ func (c *Conn) unsubscribe(name string) {
 
 // fade ends a subscription that nothing keeps any more.
 func (c *Conn) fade(r *resource) {
+	r.mu.Lock() // both, so that no subscription comes between
+	defer r.mu.Unlock()
 	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
 	w, known := c.watches[r.name]
 	_, in := c.s.in[r.name]
-	fade := known && !w.keep && w.asking == 0 && !in
-	if fade {
+	if known && !w.keep && w.asking == 0 && !in {
 		delete(c.watches, r.name)
-	}
-	c.s.mu.Unlock()
-	if fade {
-		r.mu.Lock()
 		delete(r.conns, c)
-		r.mu.Unlock()
 	}
 }
 
@@ -115,8 +121,9 @@ func (c *Conn) Watch(ctx context.Context, resource string, fence int64) (Snapsho
 }
 
 // WatchPrefix makes the connection told about every resource whose name begins with prefix, which is
-// empty or ends with a slash. It returns those that are held, lapsed or waited for, and whether there are more of them.
-func (c *Conn) WatchPrefix(ctx context.Context, prefix string) (_ []Snapshot, more bool, err error) {
+// empty or ends with a slash. It returns those that are held, lapsed or waited for and that allow accepts (nil: all),
+// and whether there are more of them. What is pushed afterwards is for the caller to filter.
+func (c *Conn) WatchPrefix(ctx context.Context, prefix string, allow func(resource string) bool) (_ []Snapshot, more bool, err error) {
 	if prefix, err = lease.ParsePrefix(prefix); err != nil {
 		return nil, false, err
 	}
@@ -134,6 +141,13 @@ func (c *Conn) WatchPrefix(ctx context.Context, prefix string) (_ []Snapshot, mo
 		return nil, false, err
 	}
 	c.m.watchPrefix(prefix, c, true)
+	c.s.mu.Lock()
+	err = c.check()
+	c.s.mu.Unlock()
+	if err != nil { // it was disconnected since
+		c.m.watchPrefix(prefix, c, false)
+		return nil, false, err
+	}
 	var snaps []Snapshot
 	for after := ""; ; {
 		recs, err := c.m.st.List(ctx, lockKey+prefix, after, 500)
@@ -142,6 +156,9 @@ func (c *Conn) WatchPrefix(ctx context.Context, prefix string) (_ []Snapshot, mo
 		}
 		for _, rec := range recs {
 			after = rec.Key
+			if allow != nil && !allow(strings.TrimPrefix(rec.Key, lockKey)) {
+				continue
+			}
 			snap, err := c.m.shown(rec, c.s)
 			if err != nil {
 				return nil, false, err
@@ -223,6 +240,9 @@ func (c *Conn) Held() []HeldLock {
 	c.s.mu.Lock()
 	err := c.check()
 	until := c.s.pulse.Deadline
+	if most := time.Now().Add(c.m.cfg.TTL); until.After(most) {
+		until = most // an amnesty is this node's kindness, and no promise
+	}
 	names := make([]string, 0, len(c.s.in))
 	for name, lapsed := range c.s.in {
 		if !lapsed {

@@ -19,7 +19,7 @@ func TestListSeesEveryChangeBelowItsPrefix(t *testing.T) {
 		ana.ask("article/1")
 		ben.ask("article/2")
 		ben.ask("page/1")
-		snaps, more, err := list.conn.WatchPrefix(t.Context(), "article/")
+		snaps, more, err := list.conn.WatchPrefix(t.Context(), "article/", nil)
 		if err != nil || more || len(snaps) != 2 {
 			t.Fatal(snaps, more, err)
 		}

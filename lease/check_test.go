@@ -115,7 +115,7 @@ func (t transition) holders() error {
 	if len(granted) == 1 {
 		h := granted[0]
 		k := t.know(h.Session)
-		want := Holding{Part: h.Part, Session: h.Session, User: k.User, Name: name(k.Name), Since: wall(t.now)}
+		want := Holding{Part: h.Part, Session: h.Session, User: k.User, Name: DisplayName(k.Name), Since: wall(t.now)}
 		if *c.Granted != want || h.User != k.User || !h.Since.Equal(want.Since) {
 			return fmt.Errorf("recorded grant %+v, want %+v", *c.Granted, want)
 		}

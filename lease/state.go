@@ -270,8 +270,8 @@ func (h *Hold) takeBack() {
 	h.Lapsed, h.LapseRev, h.Over, h.LapseSeen = false, 0, time.Time{}, time.Time{}
 }
 
-// name returns what may stand in a record as a name: it is for people, so a long one is cut.
-func name(s string) string {
+// DisplayName returns what may stand in a record as a name: it is for people, so a long one is cut.
+func DisplayName(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' ' // six bytes in a record, and nothing that anybody could see

@@ -140,8 +140,8 @@ func (t *step) apply(e Event) {
 			return
 		}
 		t.s.Version = version(e.Version)
-		if t.s.Empty() && t.s.Freed.IsZero() {
-			t.s.Freed = wall(t.now)
+		if t.s.Empty() {
+			t.s.Freed = wall(t.now) // it is kept as long as after a hold, for those who come to ask
 		}
 	}
 }
@@ -319,7 +319,7 @@ func (t *step) there(w Waiter) bool {
 func (t *step) grant(w Waiter) {
 	k := t.know(w.Session)
 	h := Hold{
-		Part: w.Part, Session: w.Session, User: k.User, Name: name(k.Name),
+		Part: w.Part, Session: w.Session, User: k.User, Name: DisplayName(k.Name),
 		Since: wall(t.now), Confirmed: k.Here, Seen: t.now,
 	}
 	if !k.Here {

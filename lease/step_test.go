@@ -357,8 +357,8 @@ func TestGrantHere(t *testing.T) {
 	if !h.Confirmed || h.Ticket != 0 || h.Name != strings.Repeat("é", MaxText/2) {
 		t.Errorf("held as %+v", h)
 	}
-	if name("a\x07\xff") != "a \uFFFD" {
-		t.Errorf("a name with a bell became %q", name("a\x07\xff"))
+	if DisplayName("a\x07\xff") != "a \uFFFD" {
+		t.Errorf("a name with a bell became %q", DisplayName("a\x07\xff"))
 	}
 	for v, want := range map[string]string{"18": "18", strings.Repeat("x", MaxText): strings.Repeat("x", MaxText), strings.Repeat("x", MaxText+1): "", "\xff": ""} {
 		if b.do(Event{Kind: Changed, Session: "a", Fence: h.Fence, Version: v}); b.s.Version != want {
