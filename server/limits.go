@@ -19,32 +19,61 @@ type admission struct {
 	open      int
 	addresses map[netip.Addr]int
 	users     map[string]int
+	paces     map[netip.Addr]time.Time // when an address will have made up for its handshakes; absent: it has
+	swept     time.Time                // when paces was last cleared of what is past
 }
+
+// refill is how long an address takes to earn as many handshakes as it may have connections: the time over which clients
+// come back after a break. At once it may have twice as many.
+const refill = 4 * time.Second
 
 func newAdmission(o Options) *admission {
 	return &admission{
 		perUser: o.MaxPerUser, perAddress: o.MaxPerAddress, total: o.MaxConnections,
 		handshakes: rate.NewLimiter(rate.Limit(o.HandshakeRate), o.HandshakeRate),
-		addresses:  map[netip.Addr]int{}, users: map[string]int{},
+		addresses:  map[netip.Addr]int{}, users: map[string]int{}, paces: map[netip.Addr]time.Time{},
 	}
 }
 
 // enter lets a connection in, or says with which HTTP status it may not come and why.
 func (a *admission) enter(addr netip.Addr) (status int, why string) {
-	if !a.handshakes.Allow() {
-		return http.StatusServiceUnavailable, "Too many connect at this moment. Try again in a few seconds."
-	}
+	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch {
-	case a.open >= a.total:
-		return http.StatusServiceUnavailable, "This server has as many connections as it may have. Try again later."
+	pace := a.paces[addr]
+	if pace.Before(now) {
+		pace = now
+	}
+	pace = pace.Add(refill / time.Duration(a.perAddress))
+	switch { // what all share comes last: whoever is refused before takes nothing of it
 	case a.addresses[addr] >= a.perAddress:
 		return http.StatusTooManyRequests, "Too many connections come from this address. Close some, or try again later."
+	case pace.After(now.Add(2 * refill)):
+		return http.StatusTooManyRequests, "This address connects too often. Try again in a few seconds."
+	case a.open >= a.total:
+		return http.StatusServiceUnavailable, "This server has as many connections as it may have. Try again later."
+	case !a.handshakes.AllowN(now, 1):
+		return http.StatusServiceUnavailable, "Too many connect at this moment. Try again in a few seconds."
 	}
 	a.open++
 	a.addresses[addr]++
+	a.sweep(now)
+	a.paces[addr] = pace
 	return 0, ""
+}
+
+// sweep forgets the paces that are past, now and then. So there are no more of them than handshakes were let through in a few
+// refills. mu is held.
+func (a *admission) sweep(now time.Time) {
+	if now.Sub(a.swept) < refill {
+		return
+	}
+	a.swept = now
+	for addr, pace := range a.paces {
+		if !pace.After(now) {
+			delete(a.paces, addr)
+		}
+	}
 }
 
 func (a *admission) leave(addr netip.Addr) {

@@ -49,7 +49,7 @@ type Options struct {
 	// Outbox is how many frames a client may be behind before it is cut off. 0 means 256.
 	Outbox int
 	// MaxPerUser, MaxPerAddress and MaxConnections limit open connections. 0 means 20, 100 and 100,000. The address of
-	// an IPv6 client is its /64.
+	// an IPv6 client is its /64. An address may make MaxPerAddress connections in 4 s, with twice as many at once.
 	MaxPerUser, MaxPerAddress, MaxConnections int
 	// HandshakeRate limits new connections a second, with as much again at once. 0 means 1,000.
 	HandshakeRate int
