@@ -83,6 +83,12 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if !ok || dataFile == "" {
 		return fmt.Errorf("--store is %q; it must be sqlite:PATH", c.Store)
 	}
+	// Before anything is written: a start that cannot listen leaves nothing behind.
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	defer func() { _ = listener.Close() }()
 	st, err := sqlite.Open(dataFile, sqlite.Options{Log: log})
 	if err != nil {
 		return fmt.Errorf("--store %s: %w", c.Store, err)
@@ -106,7 +112,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 		defer cancel()
 		err = errors.Join(err, locks.Close(end))
 	}()
-	return c.listen(ctx, locks, log)
+	return c.serve(ctx, listener, locks, log)
 }
 
 func (c *serveCmd) keys(log *slog.Logger) (access, signing *wire.Key, err error) {
@@ -136,12 +142,8 @@ func same(a, b *wire.Key) bool {
 	return err == nil && subtle.ConstantTimeCompare(x, y) == 1
 }
 
-// listen serves HTTP until ctx is done, then drains.
-func (c *serveCmd) listen(ctx context.Context, locks *server.Server, log *slog.Logger) error {
-	listener, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
-	}
+// serve answers HTTP until ctx is done, then drains.
+func (c *serveCmd) serve(ctx context.Context, listener net.Listener, locks *server.Server, log *slog.Logger) error {
 	httpServer := &http.Server{
 		Handler: c.routes(locks),
 		// A page's socket is taken over after the handshake, so these bound what is small and quick.

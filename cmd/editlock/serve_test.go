@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -344,13 +345,33 @@ func TestScriptIsPrinted(t *testing.T) {
 
 // The data file is the service's alone.
 func TestDataFileIsPrivate(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "below", "locks.db")
-	serve(t, "--store=sqlite:"+path)
+	path := filepath.Join(t.TempDir(), "locks.db")
+	s := serve(t, "--store=sqlite:"+path)
+	if !strings.Contains(s.said(), "created a new data file") {
+		t.Errorf("does not say that it begins anew:\n%s", s.said())
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		t.Errorf("others can get at the data file: %v", info.Mode())
+	}
+}
+
+// A start that cannot listen leaves nothing behind: tried again and again, it would fill the store with records of nodes.
+func TestPortInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	path := filepath.Join(t.TempDir(), "locks.db")
+	status, _, stderr := run(t, []string{testKey, testSigning}, "serve", "--listen="+taken.Addr().String(), "--store=sqlite:"+path)
+	if status == 0 || !strings.Contains(stderr, "--listen") {
+		t.Errorf("status %d\n%s", status, stderr)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("there is a data file: %v", err)
 	}
 }
