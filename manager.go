@@ -23,8 +23,8 @@ const (
 	historyKey = "history/"
 )
 
-// Manager hosts sessions over a store. It is one node: several on one store share its locks. All its methods may
-// be called from several goroutines.
+// Manager hosts sessions over a store. It is one node. Its records are made for several nodes on one store, but in this version
+// one node does not hear of another's changes: run one. All its methods may be called from several goroutines.
 type Manager struct {
 	cfg Config
 	st  store.Store
@@ -199,6 +199,7 @@ func (m *Manager) Close() error {
 		r.mu.Unlock()
 	}
 	m.tasks.Wait()
+	m.leave()
 	m.w.Close()
 	return nil
 }
