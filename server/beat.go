@@ -11,6 +11,7 @@ import (
 // beat is the heartbeat of a connection.
 type beat struct {
 	helloBy time.Time // until the welcome
+	greeted bool      // a hello is being answered: its time is that of a request
 	next    time.Time // when the next ping is due
 	sent    int64     // number of the last ping
 	sentAt  time.Time
@@ -40,6 +41,8 @@ func (c *conn) beatOnce(now time.Time) (next time.Time) {
 	switch {
 	case c.closing:
 		return time.Time{}
+	case c.session == nil && b.greeted:
+		return now.Add(min(o.HelloTimeout, o.Heartbeat/2)) // the welcome may have set the wheel meanwhile: not to be late for its ping
 	case c.session == nil:
 		if by := c.opened.Add(o.HelloTimeout); b.helloBy.Before(by) {
 			b.helloBy = by

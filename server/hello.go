@@ -15,6 +15,9 @@ func (c *conn) hello(ctx context.Context, h *wire.Hello) {
 		c.fail(&wire.Error{ID: h.ID, Code: wire.BadRequest, Message: "Too many attempts to say hello on one connection."}, wire.CloseBadMessage)
 		return
 	}
+	c.mu.Lock()
+	c.beat.greeted = true
+	c.mu.Unlock()
 	id, err := c.srv.opts.Access.verify(h.Token, time.Now())
 	if err != nil {
 		c.srv.log.Info("an access token was refused", "conn", c.number, "addr", c.addr, "why", err)
@@ -64,6 +67,7 @@ func (c *conn) refuseHello(id int64, err error) {
 // retryHello answers with an error and gives the client its time for another hello.
 func (c *conn) retryHello(e *wire.Error) {
 	c.mu.Lock()
+	c.beat.greeted = false
 	c.beat.helloBy = time.Now().Add(c.srv.opts.HelloTimeout)
 	c.heldBack = nil
 	c.mu.Unlock()

@@ -33,7 +33,7 @@ type Options struct {
 	// Heartbeat and PongTimeout: 0 means what the Manager's TTL asks for; a larger value is refused.
 	Heartbeat   time.Duration
 	PongTimeout time.Duration
-	// HelloTimeout is how long a connection may take to authenticate. 0 means 5 s.
+	// HelloTimeout is how long a connection may take to say hello. 0 means 5 s.
 	HelloTimeout time.Duration
 	// WriteTimeout is how long a client may take to accept a frame. 0 means 5 s.
 	WriteTimeout time.Duration

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/editlock/editlock/store/mem"
 	"github.com/editlock/editlock/wire"
 )
 
@@ -259,6 +261,24 @@ func TestAccessTokenExpires(t *testing.T) {
 func TestHelloLate(t *testing.T) {
 	w := start(t, func(o *setup) { o.HelloTimeout = 50 * time.Millisecond })
 	w.connect().closedWith(wire.CloseHelloLate)
+}
+
+// A hello that came in time is answered when the store gets to it.
+func TestHelloAtASlowStore(t *testing.T) {
+	g := &gate{Store: mem.New()}
+	w := start(t, func(o *setup) { o.store, o.HelloTimeout = g, time.Second })
+	first := w.connect()
+	hello := first.hello(access("ana"), "")
+	first.hold("article/42")
+	open := sync.OnceFunc(g.close())
+	defer open()
+	second := w.connect()
+	second.send(&wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce(), Resume: hello.Resume})
+	w.connect().closedWith(wire.CloseHelloLate) // it came after the hello
+	open()
+	if got, ok := second.answer().(*wire.Welcome); !ok || !got.Resumed {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestHelloMustBeFirst(t *testing.T) {
