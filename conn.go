@@ -2,7 +2,6 @@ package editlock
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/editlock/editlock/lease"
-	"github.com/editlock/editlock/store"
 )
 
 // Connect asks for a session for one connection of a remote page or program. Package server is made of it.
@@ -130,162 +128,6 @@ func (m *Manager) begin(c Connect, conn *Conn) error {
 	}
 	m.users[s.user.ID]++
 	m.sessions[s.id] = s
-	return nil
-}
-
-// resume attaches conn to the session of a resume token, after the new epoch was stored. A session of which nothing is
-// known or stored has nothing to protect: a new one takes its place, under an id of its own.
-func (m *Manager) resume(ctx context.Context, c Connect, conn *Conn) error {
-	nonce := hashNonce(c.Nonce)
-	for {
-		s, err := m.recorded(ctx, c.Resume.Session)
-		if err != nil {
-			return err
-		}
-		if s == nil {
-			return m.begin(c, conn)
-		}
-		select {
-		case s.record <- struct{}{}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		again, err := m.attach(ctx, s, c, nonce, conn)
-		<-s.record
-		if !again {
-			return err
-		}
-	}
-}
-
-// recorded returns a session that is known here or stored, nil if there is none.
-func (m *Manager) recorded(ctx context.Context, id string) (*session, error) {
-	if s := m.find(id); s != nil {
-		return s, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.StoreTimeout)
-	defer cancel()
-	rec, err := m.st.Get(ctx, sessionKey+id)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrTooLarge) {
-		return nil, nil
-	} else if err != nil {
-		return nil, storeError(err)
-	}
-	s, err := decodeSession(rec)
-	if err != nil {
-		return nil, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if known := m.sessions[id]; known != nil {
-		return known, nil
-	}
-	m.sessions[id] = s
-	m.users[s.user.ID]++
-	return s, nil
-}
-
-// attach does one attempt to resume s, whose record is held. It asks for another if the session was
-// forgotten or its record changed meanwhile.
-func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce string, conn *Conn) (again bool, err error) {
-	s.mu.Lock()
-	if m.find(s.id) != s {
-		s.mu.Unlock()
-		return true, nil
-	}
-	if s.user.ID == "" {
-		s.user = c.User // its record is missing: the token, which we signed, knows
-		m.mu.Lock()
-		m.users[s.user.ID]++
-		m.mu.Unlock()
-	}
-	if s.user.ID != c.User.ID {
-		s.mu.Unlock()
-		return false, ErrResumeRefused
-	}
-	epoch := c.Resume.Epoch + 1
-	switch {
-	case epoch > s.epoch: // the next one
-	case epoch == s.epoch && nonce == s.nonce: // a repeat of the attempt that made this epoch
-	default:
-		s.mu.Unlock()
-		m.log.Warn("a resume token was used again", "session", s.id, "user", s.user.ID, "epoch", c.Resume.Epoch)
-		return false, ErrResumeReused
-	}
-	next := *newSession(s.id, c.User)
-	next.node, next.epoch, next.nonce = m.nodeID(), epoch, nonce
-	op := store.Op{Key: s.key(), Expect: s.rev, Data: next.encode()}
-	s.mu.Unlock()
-
-	rev := op.Expect
-	if rev != 0 {
-		rev, err = m.write(store.Group{op})
-		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnknown) {
-			if err := m.reread(ctx, s); err != nil {
-				return false, err
-			}
-			return true, nil
-		}
-		if err != nil {
-			return false, storeError(err)
-		}
-	}
-	s.mu.Lock()
-	s.user, s.node, s.epoch, s.nonce, s.rev = c.User, next.node, epoch, nonce, rev
-	s.pulse, s.over = m.life.Came(time.Now()), false
-	old := s.conn
-	s.conn = conn
-	conn.s, conn.epoch, conn.resumed = s, epoch, true
-	s.mu.Unlock()
-	if old != nil {
-		old.end(ErrReplaced)
-	}
-	return false, nil
-}
-
-// reread takes up what the store has of a session.
-func (m *Manager) reread(ctx context.Context, s *session) error {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.StoreTimeout)
-	defer cancel()
-	rec, err := m.st.Get(ctx, s.key())
-	if errors.Is(err, store.ErrNotFound) {
-		s.mu.Lock()
-		s.rev = 0
-		s.mu.Unlock()
-		return nil
-	} else if err != nil {
-		return storeError(err)
-	}
-	got, err := decodeSession(rec)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	s.node, s.epoch, s.nonce, s.rev = got.node, got.epoch, got.nonce, got.rev
-	s.mu.Unlock()
-	return nil
-}
-
-// recall takes lapsed locks back and collects what the session holds or waits for.
-func (c *Conn) recall(ctx context.Context) error {
-	c.s.mu.Lock()
-	names := make([]string, 0, len(c.s.in))
-	for name := range c.s.in {
-		names = append(names, name)
-	}
-	c.s.mu.Unlock()
-	for _, name := range names {
-		if err := c.subscribe(name, fading); err != nil {
-			return err
-		}
-		a := c.m.do(ctx, name, &op{event: lease.Event{Kind: lease.Resume, Session: c.s.id}, session: c.s, conn: c})
-		if a.err != nil {
-			return a.err
-		}
-		if a.snapshot.Mine.State != MineNone {
-			c.snapshots = append(c.snapshots, a.snapshot)
-		}
-	}
 	return nil
 }
 

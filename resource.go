@@ -35,86 +35,6 @@ type resource struct {
 	news      time.Time // of the first change of which the crowd has not been told; zero: it knows all
 }
 
-// op is an event on its way to a resource.
-type op struct {
-	event   lease.Event
-	session *session // of the event; may be nil
-	conn    *Conn    // to which the answer goes, if any: it gets no push of its own
-	claims  bool     // the session's record has to exist: make it in the same group if there is none
-	ends    bool     // only if the session is really over: its record is swapped in the same group
-	tries   int
-	maybe   bool        // a swap of it had an unknown outcome
-	done    chan answer // buffered
-}
-
-// answer is what became of an op.
-type answer struct {
-	snapshot Snapshot
-	answer   lease.Answer
-	err      error
-}
-
-// do hands an op to the resource and waits for its answer. If ctx ends first the op may still be done.
-//
-// The caller owns the resource until its op is done, if nobody does: to hand it to another goroutine and back would
-// cost a hand-over more than all the rest of it but the disk.
-func (m *Manager) do(ctx context.Context, name string, o *op) answer {
-	o.done = make(chan answer, 1)
-	if r := m.enqueue(name, o); r != nil {
-		for len(o.done) == 0 && ctx.Err() == nil && r.step() {
-		}
-		if r.idle() {
-			m.tasks.Done()
-		} else {
-			go r.own()
-		}
-	}
-	select {
-	case a := <-o.done:
-		return a
-	case <-ctx.Done():
-		return answer{err: context.Cause(ctx)}
-	}
-}
-
-// post hands an op to the resource. Nobody waits for it.
-func (m *Manager) post(name string, o *op) {
-	if r := m.enqueue(name, o); r != nil {
-		go r.own()
-	}
-}
-
-// enqueue puts an op into the resource's queue. If nobody owns the resource, the caller does from now on, as a task
-// of the Manager, and gets it; otherwise nil.
-func (m *Manager) enqueue(name string, o *op) *resource {
-	for {
-		r := m.resource(name)
-		r.mu.Lock()
-		if r.gone {
-			r.mu.Unlock()
-			continue
-		}
-		r.ops = append(r.ops, o)
-		start := !r.owned
-		r.owned = true
-		r.mu.Unlock()
-		if !start {
-			return nil
-		}
-		if m.enter() {
-			return r
-		}
-		r.mu.Lock()
-		ops := r.ops
-		r.owned, r.ops = false, nil
-		r.mu.Unlock()
-		for _, o := range ops {
-			o.reply(r, answer{err: ErrClosed})
-		}
-		return nil
-	}
-}
-
 // resource returns the one of that name, a new one if need be.
 func (m *Manager) resource(name string) *resource {
 	m.mu.Lock()
@@ -433,15 +353,5 @@ func (r *resource) answer(done []*op, outs []lease.Outcome, change *lease.Change
 			a.snapshot = r.snapshot(o.session, change)
 		}
 		o.reply(r, a)
-	}
-}
-
-// reply ends an op. It is called once for each.
-func (o *op) reply(r *resource, a answer) {
-	if o.claims {
-		o.conn.asked(r)
-	}
-	if o.done != nil {
-		o.done <- a
 	}
 }
