@@ -342,19 +342,30 @@ var Access = class {
   token = "";
   since;
   lifetime = 0;
+  /** A token was accepted: one that is refused from now on is somebody's who was logged in. */
+  good = false;
   /** A token that is good for some seconds yet. */
   async get() {
     if (!this.token || this.left() < 15) await this.renew();
     return this.token;
   }
-  /** A new token, whatever there was. */
+  /** A new token, whatever there was. Rejects with `unauthenticated` or `token_unavailable`. */
   async renew() {
-    this.token = (typeof this.auth === "string" ? await fetchToken(this.auth) : await this.auth()).trim();
+    this.token = (typeof this.auth === "string" ? await fetchToken(this.auth) : await ask(this.auth, this.good)).trim();
     this.lasts(30);
-    if (!this.token) throw new EditlockError("unauthenticated", "There is no access token. Log in again.");
     return this.token;
   }
-  /** What the server said about the token in use, in seconds from now. */
+  /** The server has taken the token in use. */
+  accepted(seconds) {
+    this.good = true;
+    if (seconds > 0) this.lasts(seconds);
+  }
+  /** Says whose fault it is that the server refuses the token: nobody's log-in, if it has never taken one. */
+  refused(error) {
+    if (error.code !== "unauthenticated" || this.good) return error;
+    const source = typeof this.auth === "string" ? this.auth : "the function auth";
+    return new EditlockError("token_refused", `The lock server refuses the access token from ${source}: ${error.message}`);
+  }
   lasts(seconds) {
     this.since = this.clock();
     this.lifetime = seconds;
@@ -370,20 +381,52 @@ var Access = class {
     return this.lifetime - elapsed(this.since, this.clock());
   }
 };
-async function fetchToken(url) {
-  const answer = await fetch(url, {
-    credentials: "same-origin",
-    cache: "no-store",
-    headers: { Accept: "application/json, text/plain" }
-  });
-  if (!answer.ok) {
-    throw new EditlockError("unauthenticated", `No access token: ${url} answered ${answer.status}. Log in again.`);
+function unavailable(source, cause) {
+  return new EditlockError("token_unavailable", `The page could not get an access token: ${source} ${cause}.`);
+}
+async function ask(auth, good2) {
+  let token;
+  try {
+    token = await auth();
+  } catch (error) {
+    if (error instanceof EditlockError) throw error;
+    throw unavailable("the function auth", `failed: ${String(error)}`);
   }
-  const text2 = await answer.text();
-  if (!text2.trimStart().startsWith("{")) return text2;
-  const body = JSON.parse(text2);
-  const token = typeof body === "object" && body !== null ? body.token : null;
-  return typeof token === "string" ? token : "";
+  if (typeof token === "string" && token.trim()) return token;
+  if (good2) throw new EditlockError("unauthenticated", "The function auth gives no access token any more. Log in again.");
+  throw unavailable("the function auth", "gave none");
+}
+async function fetchToken(url) {
+  let answer, text2;
+  try {
+    answer = await fetch(url, {
+      credentials: "same-origin",
+      cache: "no-store",
+      headers: { Accept: "application/json, text/plain" }
+    });
+    text2 = await answer.text();
+  } catch (error) {
+    throw unavailable(url, `cannot be reached: ${String(error)}`);
+  }
+  const { status: status2 } = answer;
+  if (status2 === 401 || status2 === 403) {
+    throw new EditlockError("unauthenticated", `No access token: ${url} answered ${status2}. Log in again.`);
+  }
+  const said = `answered ${status2}${answer.redirected ? `, redirected to ${answer.url}` : ""}`;
+  if (!answer.ok) throw unavailable(url, said);
+  const html = /html/.test(answer.headers.get("Content-Type") ?? "") || text2.trimStart().startsWith("<");
+  if (html) throw unavailable(url, `${said}, with HTML instead of a token`);
+  const token = text2.trimStart().startsWith("{") ? tokenIn(text2) : text2.trim();
+  if (!token) throw unavailable(url, `${said}, without a token`);
+  return token;
+}
+function tokenIn(json) {
+  try {
+    const { token } = JSON.parse(json);
+    return typeof token === "string" ? token.trim() : "";
+  } catch {
+    return "";
+  }
 }
 
 // src/slot.ts
@@ -641,7 +684,7 @@ var Connection = class {
     clearTimeout(this.timer);
     this.timer = 0;
     before?.close();
-    if (welcome.token_expires_in > 0) this.access.lasts(welcome.token_expires_in);
+    this.access.accepted(welcome.token_expires_in);
     this.events.trouble(null);
     this.events.welcomed(welcome);
   }
@@ -667,6 +710,7 @@ var Connection = class {
   }
   comeBack(code, fault) {
     const how = comeback(code);
+    fault &&= this.access.refused(fault);
     if (fault && fault.code !== "resume_refused") this.events.trouble(fault);
     else if (this.attempts > 1) this.events.trouble(new EditlockError("unavailable", "The lock server does not answer."));
     switch (how) {
@@ -696,7 +740,7 @@ var Connection = class {
     try {
       const token = await this.access.renew();
       const { token_expires_in } = await link.request({ type: "token", token });
-      this.access.lasts(token_expires_in);
+      this.access.accepted(token_expires_in);
       this.events.trouble(null);
     } catch (error) {
       if (asError(error).code !== "disconnected") this.events.trouble(asError(error));
@@ -730,6 +774,7 @@ function initial(resource) {
     tokenFor: 0,
     lost: null,
     error: null,
+    trouble: null,
     version: null,
     closed: false,
     watched: false
@@ -751,6 +796,8 @@ function reduce(s, e) {
     }
     case "offline":
       return { ...s, online: false, flight: null };
+    case "trouble":
+      return { ...s, trouble: e.trouble };
     case "sure":
       return s.sure === e.sure ? s : { ...s, sure: e.sure };
     case "doubt":
@@ -870,6 +917,20 @@ function settled(s) {
 }
 
 // src/snapshot.ts
+var idle = Object.freeze({
+  resource: "",
+  state: "connecting",
+  editable: false,
+  online: false,
+  holder: null,
+  position: null,
+  waiting: 0,
+  since: null,
+  version: null,
+  fence: null,
+  lost: null,
+  error: null
+});
 function status(s) {
   if (s.lost) return "lost";
   const mine = s.view?.mine ?? null;
@@ -914,7 +975,7 @@ function picture(s, heldSince, mineSince) {
     version: s.view?.version ?? null,
     fence: s.fence || null,
     lost: s.lost,
-    error: s.error
+    error: s.error ?? s.trouble
   });
 }
 function same(a, b) {
@@ -922,6 +983,7 @@ function same(a, b) {
 }
 
 // src/core.ts
+var mistakes = ["bad_request", "bad_resource", "forbidden"];
 var Core = class {
   constructor(resource, connection, clock, check2) {
     this.resource = resource;
@@ -1043,6 +1105,7 @@ var Core = class {
         if (error.code === "stale_fence") this.pause = 0;
         this.pausedUntil = this.clock();
         const { code, message } = error;
+        if (mistakes.includes(code)) console.warn(`editlock: ${request2.type} ${this.resource}: ${message} (${code})`);
         this.dispatch({ type: "refused", request: request2.type, error: { code, message }, snapshot: error.frame });
       }
     );
@@ -1132,6 +1195,10 @@ function takeDone(resource) {
 function cameByRedirect() {
   const [entry2] = performance.getEntriesByType("navigation");
   return entry2 instanceof PerformanceNavigationTiming && entry2.redirectCount > 0;
+}
+function refusedPage() {
+  const [entry2] = performance.getEntriesByType("navigation");
+  return entry2 instanceof PerformanceNavigationTiming && entry2.responseStatus >= 400;
 }
 
 // src/lifecycle.ts
@@ -1235,18 +1302,23 @@ var Client = class {
   /** What the resumed session holds or waits for, until the page asks for it. */
   unclaimed = /* @__PURE__ */ new Map();
   sure = false;
+  /** Since when belief has lapsed, and how much later the lease itself ends. */
+  unsureSince;
+  margin = 3;
+  wasOverdue = false;
   lastPulse;
   usedAt;
   pulsing = 0;
   heartbeat = 10;
   /** What keeps the page from connecting; null when nothing does. */
   trouble = null;
-  /** Called when `trouble` changes. */
+  /** Called when `trouble` or `overdue` changes. */
   troubles = /* @__PURE__ */ new Set();
+  warned = "";
   user = null;
   constructor(base, auth) {
     this.clock = systemClock;
-    this.lastPulse = this.usedAt = this.clock();
+    this.lastPulse = this.usedAt = this.unsureSince = this.clock();
     this.access = new Access(auth, this.clock);
     this.connection = new Connection(base, this.access, this.clock, {
       welcomed: (welcome) => this.welcomed(welcome),
@@ -1272,6 +1344,7 @@ var Client = class {
         core.dispatch({ type: "online", resumed: true, snapshot: this.unclaimed.get(name) ?? null });
         this.unclaimed.delete(name);
       }
+      core.dispatch({ type: "trouble", trouble: this.lasting() });
     } else {
       core.dispatch({ type: "reopen" });
     }
@@ -1288,6 +1361,10 @@ var Client = class {
     this.use();
     if (!this.connection.online() && this.trouble) this.connection.retry(false);
   }
+  /** Cut off for so long that the lease is over: somebody else may have been let in. */
+  get overdue() {
+    return !this.sure && !this.connection.online() && elapsed(this.unsureSince, this.clock()) > this.margin;
+  }
   /** Looks at the clocks: whether belief still stands, and whether the machine was asleep. */
   pulse() {
     const now = this.clock();
@@ -1299,6 +1376,10 @@ var Client = class {
     for (const [name, core] of this.cores) {
       if (core.done) this.cores.delete(name);
       else core.act();
+    }
+    if (this.overdue !== this.wasOverdue) {
+      this.wasOverdue = !this.wasOverdue;
+      for (const listener of [...this.troubles]) listener();
     }
     if (this.cores.size || this.prefixes.size) this.usedAt = now;
     else if (elapsed(this.usedAt, now) > unusedFor) this.leave();
@@ -1326,11 +1407,13 @@ var Client = class {
   setSure(sure) {
     if (sure === this.sure) return;
     this.sure = sure;
+    if (!sure) this.unsureSince = this.clock();
     for (const core of this.cores.values()) core.dispatch({ type: "sure", sure });
   }
   welcomed(welcome) {
     this.user = welcome.user;
     this.heartbeat = welcome.heartbeat;
+    this.margin = welcome.margin;
     this.setSure(this.connection.sure());
     const listed = new Map(welcome.snapshots.map((snapshot) => [snapshot.resource, snapshot]));
     for (const [name, core] of this.cores) {
@@ -1372,7 +1455,17 @@ var Client = class {
   troubled(error) {
     if (error === this.trouble) return;
     this.trouble = error;
+    const trouble2 = this.lasting();
+    if (trouble2 && trouble2.message !== this.warned) console.warn(`editlock: ${trouble2.message} (${trouble2.code})`);
+    if (trouble2 || !error) this.warned = trouble2?.message ?? "";
+    for (const core of this.cores.values()) core.dispatch({ type: "trouble", trouble: trouble2 });
     for (const listener of [...this.troubles]) listener();
+  }
+  /** Trouble that somebody has to look at, and that does not pass by itself. */
+  lasting() {
+    if (!this.trouble || isPassing(this.trouble.code)) return null;
+    const { code, message } = this.trouble;
+    return Object.freeze({ code, message });
   }
 };
 
@@ -1492,6 +1585,10 @@ var en = {
   unreachableDetail: "Trying again by itself. You can read meanwhile.",
   login: "You are not logged in any more",
   loginDetail: "Log in again in another tab, then go on here.",
+  noToken: "The page could not get an access token",
+  badToken: "The lock server does not accept this page’s access token",
+  nameless: "The resource is missing",
+  namelessDetail: "This form stays closed: the page does not say what it edits.",
   editing: "{name} is editing this",
   since: "since {time}, {ago}",
   justNow: "just now",
@@ -1511,6 +1608,7 @@ var en = {
   others: "You are editing. {count} others are waiting.",
   unsure: "The connection is gone for the moment",
   unsureDetail: "Go on typing. Saving waits until it is back.",
+  unsureOver: "It has been for so long that somebody else may have been let in meanwhile. Your text is kept; saving waits until that is known.",
   checking: "Checking that it is still yours…",
   saveLater: "Will be saved as soon as the connection is back.",
   refused: "Not saved: you are not editing this now.",
@@ -1545,6 +1643,10 @@ var de = {
   unreachable: "Der Sperr-Server antwortet nicht",
   unreachableDetail: "Es wird von selbst weiter versucht. Lesen geht solange.",
   login: "Sie sind nicht mehr angemeldet",
+  noToken: "Die Seite hat kein Zugangs-Token bekommen",
+  badToken: "Der Sperr-Server nimmt das Zugangs-Token dieser Seite nicht an",
+  nameless: "Die Angabe resource fehlt",
+  namelessDetail: "Dieses Formular bleibt geschlossen: Die Seite sagt nicht, was es bearbeitet.",
   loginDetail: "Melden Sie sich in einem anderen Tab wieder an, und machen Sie dann hier weiter.",
   editing: "{name} bearbeitet dies gerade",
   since: "seit {time}, {ago}",
@@ -1564,6 +1666,7 @@ var de = {
   othersOne: "Sie bearbeiten dies. Eine weitere Person wartet.",
   others: "Sie bearbeiten dies. {count} weitere Personen warten.",
   unsure: "Die Verbindung ist gerade unterbrochen",
+  unsureOver: "Das dauert schon so lange, dass inzwischen jemand anderes dran sein kann. Ihr Text bleibt erhalten; gespeichert wird erst, wenn das geklärt ist.",
   unsureDetail: "Schreiben Sie weiter. Gespeichert wird, sobald sie wieder da ist.",
   checking: "Es wird geprüft, ob Sie noch dran sind …",
   saveLater: "Wird gespeichert, sobald die Verbindung wieder da ist.",
@@ -2100,6 +2203,11 @@ var Draft = class {
       return !field || valueOf(field) !== entry2.value;
     });
   }
+  /** Whether the text came with the page, and was not typed or put into its field afterwards. */
+  static served(root, entry2) {
+    const field = find(root, entry2);
+    return field !== null && defaultOf(field) === entry2.value;
+  }
   static text(typed) {
     const only = typed.length === 1;
     return typed.map((entry2) => only || !entry2.label ? entry2.value : `${entry2.label}:
@@ -2153,180 +2261,6 @@ function find(root, { name, index }) {
 function labelOf(field) {
   const label = isField(field) ? field.labels?.[0]?.textContent : null;
   return (label ?? field.getAttribute("aria-label") ?? nameOf(field)).trim();
-}
-
-// src/keeper.ts
-var Keeper = class {
-  constructor(root, resource) {
-    this.root = root;
-    this.resource = resource;
-    this.draft = new Draft(root);
-    root.addEventListener("input", () => this.sent = false, true);
-  }
-  root;
-  resource;
-  draft;
-  kept = [];
-  /** It comes from an earlier page, whose person may have left it on purpose: to be offered, not put back unasked. */
-  earlier = false;
-  /** A form with the text in it is on its way, and the next page shows what became of it. */
-  sent = false;
-  /** Something was typed that is not known to be saved. */
-  get dirty() {
-    return this.draft.typed().length > 0;
-  }
-  /** There is text that is in no field. */
-  get holds() {
-    return this.kept.length > 0;
-  }
-  get text() {
-    return Draft.text(this.holds ? this.kept : this.draft.typed());
-  }
-  /** Remembers what is typed, before it may go. */
-  keep() {
-    const typed = this.draft.typed();
-    if (!typed.length) return;
-    this.kept = typed;
-    this.earlier = false;
-  }
-  /** Puts text back: by itself only where nobody changed anything meanwhile. */
-  putBack(force) {
-    if (!this.kept.length) return;
-    if (this.earlier && !force) this.kept = Draft.missing(this.root, this.kept);
-    else this.kept = Draft.restore(this.root, this.kept, force);
-    if (force) this.kept = [];
-  }
-  /** The fields are new ones. */
-  replaced() {
-    this.draft.forget();
-  }
-  saved() {
-    this.draft.forget();
-    this.dismiss();
-  }
-  dismiss() {
-    this.kept = [];
-    this.stash();
-  }
-  leavingWithForm() {
-    this.sent = true;
-  }
-  /** Writes the text where it outlives the page: hidden pages are thrown away without notice. */
-  stash = (event) => {
-    if (event?.type === "visibilitychange" && document.visibilityState !== "hidden") return;
-    const typed = this.draft.typed();
-    const text2 = typed.length ? typed : this.kept;
-    try {
-      const stored = { at: Date.now(), sent: this.sent, text: text2 };
-      if (text2.length) sessionStorage.setItem(this.key, JSON.stringify(stored));
-      else sessionStorage.removeItem(this.key);
-    } catch {
-    }
-  };
-  /** Takes up what the page before this one left. */
-  recover() {
-    try {
-      const stored = JSON.parse(sessionStorage.getItem(this.key) ?? "null");
-      if (!stored || !Array.isArray(stored.text)) return;
-      if (stored.sent && (cameByRedirect() || !(Date.now() - Number(stored.at) < refusedWithin))) return this.dismiss();
-      this.kept = stored.text.filter(isTyped);
-      this.earlier = !document.wasDiscarded;
-    } catch {
-      this.kept = [];
-    }
-  }
-  get key() {
-    return `editlock draft ${this.resource()}`;
-  }
-};
-var refusedWithin = 12e4;
-function isTyped(value2) {
-  const typed = value2;
-  return typeof typed?.name === "string" && typeof typed.index === "number" && typeof typed.label === "string" && typeof typed.before === "string" && typeof typed.value === "string";
-}
-
-// src/notice.ts
-var lostTexts = {
-  taken_over: "lostTaken",
-  handed_over: "lostTaken",
-  forced: "lostForced",
-  idle: "lostIdle",
-  revoked: "lostRevoked",
-  logged_out: "login"
-};
-function notice(s, now) {
-  const make = (tone, icon, title, details, actions) => ({
-    tone,
-    icon,
-    title,
-    details: now.draft ? [...details, "draft"] : details,
-    actions: now.draft ? [...actions, "copy"] : actions
-  });
-  const others = s.holder && !s.holder.you;
-  switch (s.state) {
-    case "connecting":
-      return now.trouble ? trouble(now) : make("calm", "clock", "connecting", [], []);
-    case "watching":
-      if (s.error && !others) return failure(s);
-      if (others && s.holder?.yours) return make("calm", "tabs", "yours", ["yoursDetail"], ["move"]);
-      if (others) return make("calm", "person", "editing", ["since", "reading"], s.error?.code === "forbidden" ? [] : ["wait"]);
-      if (!s.online && now.trouble) return trouble(now);
-      if (now.start === "edit") return now.draft ? make("calm", "pencil", "free", [], ["edit"]) : null;
-      return make("calm", "page", "free", ["freeDetail"], ["edit"]);
-    case "waiting":
-      if (!s.online && now.trouble) return trouble(now);
-      if (others && s.holder?.yours) return make("calm", "tabs", "yours", ["yoursDetail"], ["move", "stop"]);
-      if (others) return make("busy", "person", "editing", ["since", line(s)], ["stop"]);
-      return make("busy", "clock", line(s), ["oneMoment"], ["stop"]);
-    case "refreshing":
-      return make("good", "clock", "refreshing", ["refreshingDetail"], []);
-    case "held":
-      if (now.draft) return { tone: "warn", icon: "pencil", title: "draft", details: ["draftDetail"], actions: ["restore", "copy", "dismiss"] };
-      if (now.arrived) return make("good", "check", "turn", ["turnDetail"], []);
-      if (s.waiting > 0) return make("calm", "pencil", s.waiting === 1 ? "othersOne" : "others", [], []);
-      return null;
-    case "unsure":
-      if (now.trouble?.code === "unauthenticated") return trouble(now);
-      if (!s.editable) return make("calm", "clock", "checking", now.saving ? ["saveLater"] : [], []);
-      return make("warn", "plug", "unsure", [now.saving ? "saveLater" : "unsureDetail"], []);
-    case "lost": {
-      const moved = s.lost?.reason === "handed_over" && s.holder?.yours === true;
-      const title = moved ? "lostMoved" : (s.lost?.reason && lostTexts[s.lost.reason]) ?? "lostExpired";
-      const details = [];
-      if (others && !s.holder?.yours) details.push("nowEditing");
-      if (now.dirty) details.push("textHere");
-      const actions = [moved || others && s.holder?.yours ? "move" : others ? "wait" : "edit"];
-      if (now.dirty && !now.draft) actions.push("copy");
-      return make("warn", moved ? "tabs" : "alert", title, details, actions);
-    }
-  }
-}
-function line(s) {
-  if (s.position === null) return "oneMoment";
-  return s.position === 1 ? "next" : "place";
-}
-function trouble(now) {
-  const login = now.trouble?.code === "unauthenticated";
-  return {
-    tone: "warn",
-    icon: "plug",
-    title: login ? "login" : "unreachable",
-    details: [login ? "loginDetail" : "unreachableDetail"],
-    actions: ["retry"]
-  };
-}
-function failure(s) {
-  const code = s.error?.code ?? "";
-  if (code === "forbidden") return { tone: "calm", icon: "page", title: "forbidden", details: [], actions: [] };
-  const refresh = code === "refresh";
-  return {
-    tone: "warn",
-    icon: "alert",
-    title: refresh ? "refresh" : "failed",
-    details: refresh ? ["refreshDetail"] : [],
-    actions: ["retry"],
-    extra: s.error?.message ?? ""
-  };
 }
 
 // src/page.ts
@@ -2399,6 +2333,212 @@ function takeHidden(into, from) {
       if (field.name === hidden.name) field.value = hidden.value;
     }
   }
+}
+
+// src/keeper.ts
+var Keeper = class {
+  constructor(root, resource) {
+    this.root = root;
+    this.resource = resource;
+    this.draft = new Draft(root);
+    root.addEventListener("input", () => this.sent = false, true);
+  }
+  root;
+  resource;
+  draft;
+  kept = [];
+  /** It stands in the fields as the page came, like a form that is shown again with its errors: sent, and not saved. */
+  posted = [];
+  /** The version of the content that the text of an earlier page was typed over. */
+  over = null;
+  /** It comes from an earlier page, whose person may have left it on purpose: to be offered, not put back unasked. */
+  earlier = false;
+  /** A form with the text in it is on its way, and the next page shows what became of it. */
+  sent = false;
+  /** Something was typed that is not known to be saved. */
+  get dirty() {
+    return this.live().length > 0;
+  }
+  /** There is text that is in no field. */
+  get holds() {
+    return this.kept.length > 0;
+  }
+  get text() {
+    return Draft.text(this.holds ? this.kept : this.live());
+  }
+  /** Remembers what is typed, before it may go. */
+  keep() {
+    const live = this.live();
+    if (!live.length) return;
+    this.kept = live;
+    this.earlier = false;
+  }
+  /** Puts text back: by itself only where nobody changed anything meanwhile. */
+  putBack(force) {
+    if (!this.kept.length) return;
+    if (this.earlier && !force) this.settle();
+    else this.kept = Draft.restore(this.root, this.kept, force);
+    if (force) this.kept = [];
+  }
+  /** Of an earlier page's text, what is in no field is to be offered; what is in one may be saved by now, or not yet. */
+  settle() {
+    const missing = Draft.missing(this.root, this.kept);
+    const there = this.kept.filter((entry2) => !missing.includes(entry2));
+    this.kept = missing;
+    const version = this.root.getAttribute("version");
+    const newer = version !== null && this.over !== null && version !== this.over && atLeast(version, this.over) === "yes";
+    this.posted = merge(this.posted, newer && !refusedPage() ? there.filter((entry2) => !Draft.served(this.root, entry2)) : there);
+  }
+  /** What stands in the fields and is not known to be saved. */
+  live() {
+    return merge(this.posted.filter((entry2) => Draft.missing(this.root, [entry2]).length === 0), this.draft.typed());
+  }
+  /** The fields are new ones. */
+  replaced() {
+    this.posted = [];
+    this.draft.forget();
+  }
+  saved() {
+    this.posted = [];
+    this.draft.forget();
+    this.dismiss();
+  }
+  dismiss() {
+    this.kept = [];
+    this.stash();
+  }
+  leavingWithForm() {
+    this.sent = true;
+  }
+  /** Writes the text where it outlives the page: hidden pages are thrown away without notice. */
+  stash = (event) => {
+    if (event?.type === "visibilitychange" && document.visibilityState !== "hidden") return;
+    const live = this.live();
+    const text2 = [...this.kept.filter((entry2) => !live.some((other) => samePlace(entry2, other) && entry2.value === other.value)), ...live];
+    const carried = this.kept.length > 0 || this.posted.length > 0;
+    const version = (carried ? this.over : null) ?? this.root.getAttribute("version");
+    try {
+      const stored = { at: Date.now(), sent: this.sent, version, text: text2 };
+      if (text2.length) sessionStorage.setItem(this.key, JSON.stringify(stored));
+      else sessionStorage.removeItem(this.key);
+    } catch {
+    }
+  };
+  /** Takes up what the page before this one left. */
+  recover() {
+    try {
+      const stored = JSON.parse(sessionStorage.getItem(this.key) ?? "null");
+      if (!stored || !Array.isArray(stored.text)) return;
+      this.over = typeof stored.version === "string" ? stored.version : null;
+      const unsaved = this.over !== null && this.over === this.root.getAttribute("version");
+      const recent = Date.now() - Number(stored.at) < refusedWithin;
+      if (stored.sent && (cameByRedirect() || !(unsaved || recent))) return this.dismiss();
+      this.kept = stored.text.filter(isTyped);
+      this.earlier = !document.wasDiscarded;
+    } catch {
+      this.kept = [];
+    }
+  }
+  get key() {
+    return `editlock draft ${this.resource()}`;
+  }
+};
+var refusedWithin = 12e4;
+function samePlace(a, b) {
+  return a.name === b.name && a.index === b.index;
+}
+function merge(earlier, later) {
+  const rest = earlier.filter((entry2) => !later.some((other) => samePlace(entry2, other)));
+  return [...rest, ...later.map((entry2) => ({ ...entry2, before: earlier.find((other) => samePlace(entry2, other))?.before ?? entry2.before }))];
+}
+function isTyped(value2) {
+  const typed = value2;
+  return typeof typed?.name === "string" && typeof typed.index === "number" && typeof typed.label === "string" && typeof typed.before === "string" && typeof typed.value === "string";
+}
+
+// src/notice.ts
+var lostTexts = {
+  taken_over: "lostTaken",
+  handed_over: "lostTaken",
+  forced: "lostForced",
+  idle: "lostIdle",
+  revoked: "lostRevoked",
+  logged_out: "login"
+};
+function notice(s, now) {
+  const make = (tone, icon, title, details, actions) => ({
+    tone,
+    icon,
+    title,
+    details: now.draft ? [...details, "draft"] : details,
+    actions: now.draft ? [...actions, "copy"] : actions
+  });
+  const others = s.holder && !s.holder.you;
+  switch (s.state) {
+    case "connecting":
+      return now.trouble ? trouble(now) : make("calm", "clock", "connecting", [], []);
+    case "watching":
+      if (s.error && !others) return !s.online && now.trouble ? trouble(now) : failure(s);
+      if (others && s.holder?.yours) return make("calm", "tabs", "yours", ["yoursDetail"], ["move"]);
+      if (others) return make("calm", "person", "editing", ["since", "reading"], s.error?.code === "forbidden" ? [] : ["wait"]);
+      if (!s.online && now.trouble) return trouble(now);
+      if (now.start === "edit") return now.draft ? make("calm", "pencil", "free", [], ["edit"]) : null;
+      return make("calm", "page", "free", ["freeDetail"], ["edit"]);
+    case "waiting":
+      if (!s.online && now.trouble) return trouble(now);
+      if (others && s.holder?.yours) return make("calm", "tabs", "yours", ["yoursDetail"], ["move", "stop"]);
+      if (others) return make("busy", "person", "editing", ["since", line(s)], ["stop"]);
+      return make("busy", "clock", line(s), ["oneMoment"], ["stop"]);
+    case "refreshing":
+      return make("good", "clock", "refreshing", ["refreshingDetail"], []);
+    case "held":
+      if (now.draft) return { tone: "warn", icon: "pencil", title: "draft", details: ["draftDetail"], actions: ["restore", "copy", "dismiss"] };
+      if (now.arrived) return make("good", "check", "turn", ["turnDetail"], []);
+      if (s.waiting > 0) return make("calm", "pencil", s.waiting === 1 ? "othersOne" : "others", [], []);
+      return null;
+    case "unsure":
+      if (now.trouble?.code === "unauthenticated") return trouble(now);
+      if (!s.editable) return make("calm", "clock", "checking", now.saving ? ["saveLater"] : [], []);
+      return make("warn", "plug", "unsure", [now.overdue ? "unsureOver" : now.saving ? "saveLater" : "unsureDetail"], []);
+    case "lost": {
+      const moved = s.lost?.reason === "handed_over" && s.holder?.yours === true;
+      const title = moved ? "lostMoved" : (s.lost?.reason && lostTexts[s.lost.reason]) ?? "lostExpired";
+      const details = [];
+      if (others && !s.holder?.yours) details.push("nowEditing");
+      if (now.dirty) details.push("textHere");
+      const actions = [moved || others && s.holder?.yours ? "move" : others ? "wait" : "edit"];
+      if (now.dirty && !now.draft) actions.push("copy");
+      return make("warn", moved ? "tabs" : "alert", title, details, actions);
+    }
+  }
+}
+function line(s) {
+  if (s.position === null) return "oneMoment";
+  return s.position === 1 ? "next" : "place";
+}
+var troubles = {
+  unauthenticated: ["login", "loginDetail"],
+  token_unavailable: ["noToken", "unreachableDetail"],
+  token_refused: ["badToken", "unreachableDetail"]
+};
+function trouble(now) {
+  const [title, detail] = troubles[now.trouble?.code ?? ""] ?? ["unreachable", "unreachableDetail"];
+  return { tone: "warn", icon: "plug", title, details: [detail], actions: ["retry"] };
+}
+var nameless = { tone: "warn", icon: "alert", title: "nameless", details: ["namelessDetail"], actions: [] };
+function failure(s) {
+  const code = s.error?.code ?? "";
+  if (code === "forbidden") return { tone: "calm", icon: "page", title: "forbidden", details: [], actions: [] };
+  const refresh = code === "refresh";
+  const mistake = code === "bad_resource" || code === "bad_request";
+  return {
+    tone: "warn",
+    icon: "alert",
+    title: refresh ? "refresh" : "failed",
+    details: refresh ? ["refreshDetail"] : [],
+    actions: ["retry"],
+    extra: mistake ? "" : s.error?.message ?? ""
+  };
 }
 
 // src/styles.ts
@@ -2582,6 +2722,7 @@ var EditLockElement = class extends HTMLElement {
   ticking = 0;
   delayed = 0;
   leaving = 0;
+  complaining = 0;
   constructor() {
     super();
     for (const type of ["beforeinput", "input", "change"]) this.addEventListener(type, () => this.typed(), true);
@@ -2616,7 +2757,8 @@ var EditLockElement = class extends HTMLElement {
     this.render();
   }
   setUp() {
-    if (!this.resource) return;
+    clearTimeout(this.complaining);
+    if (!this.resource.trim()) return void (this.complaining = window.setTimeout(() => this.complain(), 0));
     const url = this.getAttribute("server-url");
     const auth = this.getAttribute("auth-url");
     this.client = clientFor({ ...url ? { url } : {}, ...auth ? { auth: new URL(auth, document.baseURI).href } : {} });
@@ -2633,6 +2775,10 @@ var EditLockElement = class extends HTMLElement {
     this.keeper.recover();
     document.addEventListener("visibilitychange", this.keeper.stash);
     window.addEventListener("pagehide", this.keeper.stash);
+  }
+  /** Scripts may name the resource a moment after they put the element in. */
+  complain() {
+    if (this.isConnected && !this.handle) console.error("editlock: <edit-lock> needs the attribute resource, such as article/42. Its form stays closed.", this);
   }
   tearDown() {
     unprotect(this);
@@ -2721,9 +2867,9 @@ var EditLockElement = class extends HTMLElement {
       this.keeper.keep();
       this.focusKeeper.during(() => {
         this.replace(fresh2.content);
+        if (fresh2.version !== null) this.setAttribute("version", fresh2.version);
         this.keeper.putBack(false);
       });
-      if (fresh2.version !== null) this.setAttribute("version", fresh2.version);
     }
     this.keeper.putBack(false);
   }
@@ -2743,7 +2889,7 @@ var EditLockElement = class extends HTMLElement {
     return !this.shell.content.inert;
   }
   permit() {
-    if (!this.handle) return "go";
+    if (!this.handle) return "refuse";
     const { state } = this.handle.snapshot;
     if (state === "held") return this.handle.token() ? "go" : "later";
     if (state === "unsure" || this.eager) return "later";
@@ -2815,8 +2961,7 @@ var EditLockElement = class extends HTMLElement {
     return messagesFor(this.language);
   }
   get values() {
-    const snapshot = this.shown ?? this.handle?.snapshot;
-    if (!snapshot) throw new Error("edit-lock: not set up");
+    const snapshot = this.shown ?? this.handle?.snapshot ?? idle;
     return { snapshot, language: this.language, messages: this.messages, now: Date.now() };
   }
   tick() {
@@ -2825,16 +2970,17 @@ var EditLockElement = class extends HTMLElement {
   renderSoon = () => this.render();
   render() {
     const lock = this.handle;
+    this.shell.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
     if (!lock) {
-      this.shell.content.inert = false;
-      return this.bar.show(null, { snapshot: idle, language: "en", messages: messagesFor("en"), now: 0 });
+      this.setOpen(false);
+      delete this.dataset["state"];
+      return this.showNotice(nameless);
     }
     const snapshot = this.shown ??= lock.snapshot;
     if (snapshot.state === "waiting") this.waited = true;
     this.setOpen(snapshot.editable || this.freeToType(snapshot));
     const connecting = snapshot.state === "connecting" && !this.client?.trouble;
     this.shell.content.toggleAttribute("data-keep", connecting || snapshot.state === "lost" || snapshot.state === "unsure");
-    this.shell.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
     this.dataset["state"] = snapshot.state;
     const text2 = notice(snapshot, {
       start: this.start,
@@ -2842,7 +2988,8 @@ var EditLockElement = class extends HTMLElement {
       dirty: this.keeper.dirty,
       arrived: this.arrived,
       draft: this.keeper.holds && snapshot.state !== "lost",
-      saving: this.pending !== null
+      saving: this.pending !== null,
+      overdue: this.client?.overdue ?? false
     });
     clearTimeout(this.delayed);
     const patience3 = text2 ? slow[text2.title] ?? 0 : 0;
@@ -2860,7 +3007,7 @@ var EditLockElement = class extends HTMLElement {
   /** With start="edit" typing is free until somebody is known to hold. */
   freeToType(snapshot) {
     if (this.start !== "edit") return false;
-    if (snapshot.state === "watching") return snapshot.holder === null && !snapshot.error;
+    if (snapshot.state === "watching") return snapshot.holder === null && (!snapshot.error || snapshot.error.code === this.client?.trouble?.code);
     return snapshot.state === "connecting" || snapshot.state === "refreshing" && this.eager;
   }
   setOpen(open2) {
@@ -2875,20 +3022,6 @@ var EditLockElement = class extends HTMLElement {
     this.said = this.shell.live.textContent = text2;
   }
 };
-var idle = Object.freeze({
-  resource: "",
-  state: "connecting",
-  editable: false,
-  online: false,
-  holder: null,
-  position: null,
-  waiting: 0,
-  since: null,
-  version: null,
-  fence: null,
-  lost: null,
-  error: null
-});
 
 // src/index.ts
 /*! editlock, Apache-2.0 */

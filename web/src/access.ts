@@ -9,6 +9,8 @@ export class Access {
   private token = "";
   private since: Instant;
   private lifetime = 0;
+  /** A token was accepted: one that is refused from now on is somebody's who was logged in. */
+  private good = false;
 
   constructor(private readonly auth: Auth, private readonly clock: Clock) {
     this.since = clock();
@@ -20,17 +22,28 @@ export class Access {
     return this.token;
   }
 
-  /** A new token, whatever there was. */
+  /** A new token, whatever there was. Rejects with `unauthenticated` or `token_unavailable`. */
   async renew(): Promise<string> {
-    this.token = (typeof this.auth === "string" ? await fetchToken(this.auth) : await this.auth()).trim();
+    this.token = (typeof this.auth === "string" ? await fetchToken(this.auth) : await ask(this.auth, this.good)).trim();
     // Until the server says more: long enough for the hello.
     this.lasts(30);
-    if (!this.token) throw new EditlockError("unauthenticated", "There is no access token. Log in again.");
     return this.token;
   }
 
-  /** What the server said about the token in use, in seconds from now. */
-  lasts(seconds: number): void {
+  /** The server has taken the token in use. */
+  accepted(seconds: number): void {
+    this.good = true;
+    if (seconds > 0) this.lasts(seconds);
+  }
+
+  /** Says whose fault it is that the server refuses the token: nobody's log-in, if it has never taken one. */
+  refused(error: EditlockError): EditlockError {
+    if (error.code !== "unauthenticated" || this.good) return error;
+    const source = typeof this.auth === "string" ? this.auth : "the function auth";
+    return new EditlockError("token_refused", `The lock server refuses the access token from ${source}: ${error.message}`);
+  }
+
+  private lasts(seconds: number): void {
     this.since = this.clock();
     this.lifetime = seconds;
   }
@@ -49,16 +62,52 @@ export class Access {
   }
 }
 
-async function fetchToken(url: string): Promise<string> {
-  const answer = await fetch(url, {
-    credentials: "same-origin", cache: "no-store", headers: { Accept: "application/json, text/plain" },
-  });
-  if (!answer.ok) {
-    throw new EditlockError("unauthenticated", `No access token: ${url} answered ${answer.status}. Log in again.`);
+function unavailable(source: string, cause: string): EditlockError {
+  return new EditlockError("token_unavailable", `The page could not get an access token: ${source} ${cause}.`);
+}
+
+async function ask(auth: () => string | Promise<string>, good: boolean): Promise<string> {
+  let token: unknown;
+  try {
+    token = await auth();
+  } catch (error) {
+    if (error instanceof EditlockError) throw error;
+    throw unavailable("the function auth", `failed: ${String(error)}`);
   }
-  const text = await answer.text();
-  if (!text.trimStart().startsWith("{")) return text;
-  const body: unknown = JSON.parse(text);
-  const token = typeof body === "object" && body !== null ? (body as { token?: unknown }).token : null;
-  return typeof token === "string" ? token : "";
+  if (typeof token === "string" && token.trim()) return token;
+  if (good) throw new EditlockError("unauthenticated", "The function auth gives no access token any more. Log in again.");
+  throw unavailable("the function auth", "gave none");
+}
+
+async function fetchToken(url: string): Promise<string> {
+  let answer: Response, text: string;
+  try {
+    answer = await fetch(url, {
+      credentials: "same-origin", cache: "no-store", headers: { Accept: "application/json, text/plain" },
+    });
+    text = await answer.text();
+  } catch (error) {
+    throw unavailable(url, `cannot be reached: ${String(error)}`);
+  }
+  const { status } = answer;
+  if (status === 401 || status === 403) {
+    throw new EditlockError("unauthenticated", `No access token: ${url} answered ${status}. Log in again.`);
+  }
+  const said = `answered ${status}${answer.redirected ? `, redirected to ${answer.url}` : ""}`;
+  if (!answer.ok) throw unavailable(url, said);
+  // What was answered is not repeated anywhere: it may hold a token.
+  const html = /html/.test(answer.headers.get("Content-Type") ?? "") || text.trimStart().startsWith("<");
+  if (html) throw unavailable(url, `${said}, with HTML instead of a token`);
+  const token = text.trimStart().startsWith("{") ? tokenIn(text) : text.trim();
+  if (!token) throw unavailable(url, `${said}, without a token`);
+  return token;
+}
+
+function tokenIn(json: string): string {
+  try {
+    const { token } = JSON.parse(json) as { token?: unknown };
+    return typeof token === "string" ? token.trim() : "";
+  } catch {
+    return "";
+  }
 }

@@ -6,6 +6,7 @@ import { Core } from "./core.js";
 import { takeDone } from "./done.js";
 import { followLifecycle } from "./lifecycle.js";
 import type { EditlockError } from "./link.js";
+import { isPassing, type LockError } from "./lock.js";
 import type { PingFrame, SnapshotFrame, WelcomeFrame } from "./protocol.js";
 import { Prefixes } from "./prefixes.js";
 
@@ -23,19 +24,24 @@ export class Client {
   /** What the resumed session holds or waits for, until the page asks for it. */
   private unclaimed = new Map<string, SnapshotFrame>();
   private sure = false;
+  /** Since when belief has lapsed, and how much later the lease itself ends. */
+  private unsureSince: Instant;
+  private margin = 3;
+  private wasOverdue = false;
   private lastPulse: Instant;
   private usedAt: Instant;
   private pulsing = 0;
   private heartbeat = 10;
   /** What keeps the page from connecting; null when nothing does. */
   trouble: EditlockError | null = null;
-  /** Called when `trouble` changes. */
+  /** Called when `trouble` or `overdue` changes. */
   readonly troubles = new Set<() => void>();
+  private warned = "";
   user: { readonly id: string; readonly name: string } | null = null;
 
   constructor(base: string, auth: Auth) {
     this.clock = systemClock;
-    this.lastPulse = this.usedAt = this.clock();
+    this.lastPulse = this.usedAt = this.unsureSince = this.clock();
     this.access = new Access(auth, this.clock);
     this.connection = new Connection(base, this.access, this.clock, {
       welcomed: (welcome) => this.welcomed(welcome),
@@ -62,6 +68,7 @@ export class Client {
         core.dispatch({ type: "online", resumed: true, snapshot: this.unclaimed.get(name) ?? null });
         this.unclaimed.delete(name);
       }
+      core.dispatch({ type: "trouble", trouble: this.lasting() });
     } else {
       core.dispatch({ type: "reopen" });
     }
@@ -81,6 +88,11 @@ export class Client {
     if (!this.connection.online() && this.trouble) this.connection.retry(false);
   }
 
+  /** Cut off for so long that the lease is over: somebody else may have been let in. */
+  get overdue(): boolean {
+    return !this.sure && !this.connection.online() && elapsed(this.unsureSince, this.clock()) > this.margin;
+  }
+
   /** Looks at the clocks: whether belief still stands, and whether the machine was asleep. */
   pulse(): void {
     const now = this.clock();
@@ -92,6 +104,10 @@ export class Client {
     for (const [name, core] of this.cores) {
       if (core.done) this.cores.delete(name);
       else core.act();
+    }
+    if (this.overdue !== this.wasOverdue) {
+      this.wasOverdue = !this.wasOverdue;
+      for (const listener of [...this.troubles]) listener();
     }
     if (this.cores.size || this.prefixes.size) this.usedAt = now;
     else if (elapsed(this.usedAt, now) > unusedFor) this.leave();
@@ -123,12 +139,14 @@ export class Client {
   private setSure(sure: boolean): void {
     if (sure === this.sure) return;
     this.sure = sure;
+    if (!sure) this.unsureSince = this.clock();
     for (const core of this.cores.values()) core.dispatch({ type: "sure", sure });
   }
 
   private welcomed(welcome: WelcomeFrame): void {
     this.user = welcome.user;
     this.heartbeat = welcome.heartbeat;
+    this.margin = welcome.margin;
     this.setSure(this.connection.sure());
     const listed = new Map(welcome.snapshots.map((snapshot) => [snapshot.resource, snapshot]));
     for (const [name, core] of this.cores) {
@@ -175,6 +193,18 @@ export class Client {
   private troubled(error: EditlockError | null): void {
     if (error === this.trouble) return;
     this.trouble = error;
+    const trouble = this.lasting();
+    // Said once, and not again at every attempt to come back.
+    if (trouble && trouble.message !== this.warned) console.warn(`editlock: ${trouble.message} (${trouble.code})`);
+    if (trouble || !error) this.warned = trouble?.message ?? "";
+    for (const core of this.cores.values()) core.dispatch({ type: "trouble", trouble });
     for (const listener of [...this.troubles]) listener();
+  }
+
+  /** Trouble that somebody has to look at, and that does not pass by itself. */
+  private lasting(): LockError | null {
+    if (!this.trouble || isPassing(this.trouble.code)) return null;
+    const { code, message } = this.trouble;
+    return Object.freeze({ code, message });
   }
 }

@@ -174,7 +174,7 @@ export class Connection implements LinkEvents {
     clearTimeout(this.timer);
     this.timer = 0;
     before?.close();
-    if (welcome.token_expires_in > 0) this.access.lasts(welcome.token_expires_in);
+    this.access.accepted(welcome.token_expires_in);
     this.events.trouble(null);
     this.events.welcomed(welcome);
   }
@@ -206,6 +206,7 @@ export class Connection implements LinkEvents {
 
   private comeBack(code: number, fault: EditlockError | null): void {
     const how = comeback(code);
+    fault &&= this.access.refused(fault);
     if (fault && fault.code !== "resume_refused") this.events.trouble(fault);
     else if (this.attempts > 1) this.events.trouble(new EditlockError("unavailable", "The lock server does not answer."));
     switch (how) {
@@ -236,7 +237,7 @@ export class Connection implements LinkEvents {
     try {
       const token = await this.access.renew();
       const { token_expires_in } = await link.request({ type: "token", token });
-      this.access.lasts(token_expires_in);
+      this.access.accepted(token_expires_in);
       this.events.trouble(null);
     } catch (error) {
       // The next ping tries again; the server closes with 4200 when it is too late.

@@ -20,6 +20,9 @@ export interface Grant {
 /** Loads and shows the content, at least as new as `version`; the page may edit when it resolves. */
 export type Refresh = (version: string | null, grant: Grant) => unknown;
 
+/** Refusals that a person can do nothing about, and a developer can. */
+const mistakes: readonly string[] = ["bad_request", "bad_resource", "forbidden"];
+
 export class Core {
   private state: LockState;
   private shown: LockSnapshot;
@@ -149,6 +152,7 @@ export class Core {
         if (error.code === "stale_fence") this.pause = 0;
         this.pausedUntil = this.clock();
         const { code, message } = error;
+        if (mistakes.includes(code)) console.warn(`editlock: ${request.type} ${this.resource}: ${message} (${code})`);
         this.dispatch({ type: "refused", request: request.type, error: { code, message }, snapshot: error.frame });
       },
     );

@@ -28,3 +28,9 @@ export function cameByRedirect(): boolean {
   const [entry] = performance.getEntriesByType("navigation");
   return entry instanceof PerformanceNavigationTiming && entry.redirectCount > 0;
 }
+
+/** Whether this page is the answer to something that was refused, as far as the browser tells. */
+export function refusedPage(): boolean {
+  const [entry] = performance.getEntriesByType("navigation");
+  return entry instanceof PerformanceNavigationTiming && entry.responseStatus >= 400;
+}

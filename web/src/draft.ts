@@ -80,6 +80,12 @@ export class Draft {
     });
   }
 
+  /** Whether the text came with the page, and was not typed or put into its field afterwards. */
+  static served(root: Element, entry: Typed): boolean {
+    const field = find(root, entry);
+    return field !== null && defaultOf(field) === entry.value;
+  }
+
   static text(typed: readonly Typed[]): string {
     const only = typed.length === 1;
     return typed.map((entry) => (only || !entry.label ? entry.value : `${entry.label}:\n${entry.value}`)).join("\n\n");

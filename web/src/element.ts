@@ -10,10 +10,10 @@ import { protect, unprotect, type Guarded } from "./guard.js";
 import { Lock } from "./handle.js";
 import { Keeper } from "./keeper.js";
 import { messagesFor } from "./messages.js";
-import { notice, type Action, type Notice } from "./notice.js";
+import { nameless, notice, type Action, type Notice } from "./notice.js";
 import { fetchFresh, sameContent, takeHidden } from "./page.js";
 import { build } from "./shell.js";
-import type { LockSnapshot } from "./snapshot.js";
+import { idle, type LockSnapshot } from "./snapshot.js";
 import { onDark } from "./styles.js";
 
 /** `edit-lock-refresh`: load the content, at least as new as `version`, and hand the promise to `waitUntil`. */
@@ -52,6 +52,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
   private ticking = 0;
   private delayed = 0;
   private leaving = 0;
+  private complaining = 0;
 
   constructor() {
     super();
@@ -96,7 +97,8 @@ export class EditLockElement extends HTMLElement implements Guarded {
   }
 
   private setUp(): void {
-    if (!this.resource) return;
+    clearTimeout(this.complaining);
+    if (!this.resource.trim()) return void (this.complaining = window.setTimeout(() => this.complain(), 0));
     const url = this.getAttribute("server-url");
     const auth = this.getAttribute("auth-url");
     this.client = clientFor({ ...(url ? { url } : {}), ...(auth ? { auth: new URL(auth, document.baseURI).href } : {}) });
@@ -113,6 +115,11 @@ export class EditLockElement extends HTMLElement implements Guarded {
     this.keeper.recover();
     document.addEventListener("visibilitychange", this.keeper.stash);
     window.addEventListener("pagehide", this.keeper.stash);
+  }
+
+  /** Scripts may name the resource a moment after they put the element in. */
+  private complain(): void {
+    if (this.isConnected && !this.handle) console.error("editlock: <edit-lock> needs the attribute resource, such as article/42. Its form stays closed.", this);
   }
 
   private tearDown(): void {
@@ -211,9 +218,9 @@ export class EditLockElement extends HTMLElement implements Guarded {
       this.keeper.keep();
       this.focusKeeper.during(() => {
         this.replace(fresh.content);
+        if (fresh.version !== null) this.setAttribute("version", fresh.version);
         this.keeper.putBack(false);
       });
-      if (fresh.version !== null) this.setAttribute("version", fresh.version);
     }
     this.keeper.putBack(false);
   }
@@ -237,7 +244,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
   }
 
   permit(): "go" | "later" | "refuse" {
-    if (!this.handle) return "go";
+    if (!this.handle) return "refuse";
     const { state } = this.handle.snapshot;
     if (state === "held") return this.handle.token() ? "go" : "later";
     if (state === "unsure" || this.eager) return "later";
@@ -321,8 +328,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
   }
 
   private get values(): Values {
-    const snapshot = this.shown ?? this.handle?.snapshot;
-    if (!snapshot) throw new Error("edit-lock: not set up");
+    const snapshot = this.shown ?? this.handle?.snapshot ?? idle;
     return { snapshot, language: this.language, messages: this.messages, now: Date.now() };
   }
 
@@ -334,20 +340,22 @@ export class EditLockElement extends HTMLElement implements Guarded {
 
   private render(): void {
     const lock = this.handle;
+    this.shell.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
     if (!lock) {
-      this.shell.content.inert = false;
-      return this.bar.show(null, { snapshot: idle, language: "en", messages: messagesFor("en"), now: 0 });
+      this.setOpen(false);
+      delete this.dataset["state"];
+      return this.showNotice(nameless);
     }
     const snapshot = (this.shown ??= lock.snapshot);
     if (snapshot.state === "waiting") this.waited = true;
     this.setOpen(snapshot.editable || this.freeToType(snapshot));
     const connecting = snapshot.state === "connecting" && !this.client?.trouble;
     this.shell.content.toggleAttribute("data-keep", connecting || snapshot.state === "lost" || snapshot.state === "unsure");
-    this.shell.box.dataset["theme"] = this.getAttribute("theme") ?? (onDark(this) ? "dark" : "light");
     this.dataset["state"] = snapshot.state;
     const text = notice(snapshot, {
       start: this.start, trouble: this.client?.trouble ?? null, dirty: this.keeper.dirty, arrived: this.arrived,
       draft: this.keeper.holds && snapshot.state !== "lost", saving: this.pending !== null,
+      overdue: this.client?.overdue ?? false,
     });
     clearTimeout(this.delayed);
     const patience = text ? slow[text.title] ?? 0 : 0;
@@ -368,7 +376,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
   /** With start="edit" typing is free until somebody is known to hold. */
   private freeToType(snapshot: LockSnapshot): boolean {
     if (this.start !== "edit") return false;
-    if (snapshot.state === "watching") return snapshot.holder === null && !snapshot.error;
+    if (snapshot.state === "watching") return snapshot.holder === null && (!snapshot.error || snapshot.error.code === this.client?.trouble?.code);
     return snapshot.state === "connecting" || (snapshot.state === "refreshing" && this.eager);
   }
 
@@ -385,8 +393,3 @@ export class EditLockElement extends HTMLElement implements Guarded {
     this.said = this.shell.live.textContent = text;
   }
 }
-
-const idle: LockSnapshot = Object.freeze({
-  resource: "", state: "connecting", editable: false, online: false, holder: null, position: null, waiting: 0,
-  since: null, version: null, fence: null, lost: null, error: null,
-});

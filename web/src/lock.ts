@@ -44,6 +44,8 @@ export interface LockState {
   readonly tokenFor: number;
   readonly lost: Lost | null;
   readonly error: LockError | null;
+  /** What keeps the page from its session for good, as far as it can tell. */
+  readonly trouble: LockError | null;
   /** Version to name at the release. */
   readonly version: string | null;
   /** Nothing in this document uses the lock any more. */
@@ -58,6 +60,7 @@ export type LockEvent =
   | { readonly type: "reopen" }
   | { readonly type: "online"; readonly resumed: boolean; readonly snapshot: SnapshotFrame | null }
   | { readonly type: "offline" }
+  | { readonly type: "trouble"; readonly trouble: LockError | null }
   | { readonly type: "sure"; readonly sure: boolean }
   | { readonly type: "doubt" }
   | { readonly type: "sent"; readonly request: LockRequest["type"] }
@@ -73,7 +76,7 @@ export type LockEvent =
 export function initial(resource: string): LockState {
   return {
     resource, wants: false, queue: true, move: false, view: null, online: false, sure: false, doubt: false, ask: true,
-    flight: null, fence: 0, fresh: 0, loading: 0, token: "", tokenFor: 0, lost: null, error: null, version: null,
+    flight: null, fence: 0, fresh: 0, loading: 0, token: "", tokenFor: 0, lost: null, error: null, trouble: null, version: null,
     closed: false, watched: false,
   };
 }
@@ -95,6 +98,8 @@ export function reduce(s: LockState, e: LockEvent): LockState {
     }
     case "offline":
       return { ...s, online: false, flight: null };
+    case "trouble":
+      return { ...s, trouble: e.trouble };
     case "sure":
       return s.sure === e.sure ? s : { ...s, sure: e.sure };
     case "doubt":

@@ -8,6 +8,10 @@ export interface Messages {
   readonly unreachableDetail: string;
   readonly login: string;
   readonly loginDetail: string;
+  readonly noToken: string;
+  readonly badToken: string;
+  readonly nameless: string;
+  readonly namelessDetail: string;
   readonly editing: string;
   readonly since: string;
   readonly justNow: string;
@@ -27,6 +31,7 @@ export interface Messages {
   readonly others: string;
   readonly unsure: string;
   readonly unsureDetail: string;
+  readonly unsureOver: string;
   readonly checking: string;
   readonly saveLater: string;
   readonly refused: string;
@@ -63,6 +68,10 @@ const en: Messages = {
   unreachableDetail: "Trying again by itself. You can read meanwhile.",
   login: "You are not logged in any more",
   loginDetail: "Log in again in another tab, then go on here.",
+  noToken: "The page could not get an access token",
+  badToken: "The lock server does not accept this page’s access token",
+  nameless: "The resource is missing",
+  namelessDetail: "This form stays closed: the page does not say what it edits.",
   editing: "{name} is editing this",
   since: "since {time}, {ago}",
   justNow: "just now",
@@ -82,6 +91,7 @@ const en: Messages = {
   others: "You are editing. {count} others are waiting.",
   unsure: "The connection is gone for the moment",
   unsureDetail: "Go on typing. Saving waits until it is back.",
+  unsureOver: "It has been for so long that somebody else may have been let in meanwhile. Your text is kept; saving waits until that is known.",
   checking: "Checking that it is still yours…",
   saveLater: "Will be saved as soon as the connection is back.",
   refused: "Not saved: you are not editing this now.",
@@ -117,6 +127,10 @@ const de: Messages = {
   unreachable: "Der Sperr-Server antwortet nicht",
   unreachableDetail: "Es wird von selbst weiter versucht. Lesen geht solange.",
   login: "Sie sind nicht mehr angemeldet",
+  noToken: "Die Seite hat kein Zugangs-Token bekommen",
+  badToken: "Der Sperr-Server nimmt das Zugangs-Token dieser Seite nicht an",
+  nameless: "Die Angabe resource fehlt",
+  namelessDetail: "Dieses Formular bleibt geschlossen: Die Seite sagt nicht, was es bearbeitet.",
   loginDetail: "Melden Sie sich in einem anderen Tab wieder an, und machen Sie dann hier weiter.",
   editing: "{name} bearbeitet dies gerade",
   since: "seit {time}, {ago}",
@@ -136,6 +150,7 @@ const de: Messages = {
   othersOne: "Sie bearbeiten dies. Eine weitere Person wartet.",
   others: "Sie bearbeiten dies. {count} weitere Personen warten.",
   unsure: "Die Verbindung ist gerade unterbrochen",
+  unsureOver: "Das dauert schon so lange, dass inzwischen jemand anderes dran sein kann. Ihr Text bleibt erhalten; gespeichert wird erst, wenn das geklärt ist.",
   unsureDetail: "Schreiben Sie weiter. Gespeichert wird, sobald sie wieder da ist.",
   checking: "Es wird geprüft, ob Sie noch dran sind …",
   saveLater: "Wird gespeichert, sobald die Verbindung wieder da ist.",

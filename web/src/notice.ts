@@ -31,6 +31,8 @@ export interface Situation {
   readonly arrived: boolean;
   /** A save waits for certainty. */
   readonly saving: boolean;
+  /** The lease is over by now, as far as a page can know that is cut off. */
+  readonly overdue: boolean;
 }
 
 const lostTexts: Readonly<Partial<Record<Reason, Text>>> = {
@@ -51,7 +53,7 @@ export function notice(s: LockSnapshot, now: Situation): Notice | null {
     case "connecting":
       return now.trouble ? trouble(now) : make("calm", "clock", "connecting", [], []);
     case "watching":
-      if (s.error && !others) return failure(s);
+      if (s.error && !others) return !s.online && now.trouble ? trouble(now) : failure(s);
       if (others && s.holder?.yours) return make("calm", "tabs", "yours", ["yoursDetail"], ["move"]);
       if (others) return make("calm", "person", "editing", ["since", "reading"], s.error?.code === "forbidden" ? [] : ["wait"]);
       if (!s.online && now.trouble) return trouble(now);
@@ -72,7 +74,7 @@ export function notice(s: LockSnapshot, now: Situation): Notice | null {
     case "unsure":
       if (now.trouble?.code === "unauthenticated") return trouble(now);
       if (!s.editable) return make("calm", "clock", "checking", now.saving ? ["saveLater"] : [], []);
-      return make("warn", "plug", "unsure", [now.saving ? "saveLater" : "unsureDetail"], []);
+      return make("warn", "plug", "unsure", [now.overdue ? "unsureOver" : now.saving ? "saveLater" : "unsureDetail"], []);
     case "lost": {
       const moved = s.lost?.reason === "handed_over" && s.holder?.yours === true;
       const title = moved ? "lostMoved" : (s.lost?.reason && lostTexts[s.lost.reason]) ?? "lostExpired";
@@ -91,20 +93,28 @@ function line(s: LockSnapshot): Text {
   return s.position === 1 ? "next" : "place";
 }
 
+const troubles: Readonly<Record<string, readonly [Text, Text]>> = {
+  unauthenticated: ["login", "loginDetail"],
+  token_unavailable: ["noToken", "unreachableDetail"],
+  token_refused: ["badToken", "unreachableDetail"],
+};
+
 function trouble(now: Situation): Notice {
-  const login = now.trouble?.code === "unauthenticated";
-  return {
-    tone: "warn", icon: "plug", title: login ? "login" : "unreachable",
-    details: [login ? "loginDetail" : "unreachableDetail"], actions: ["retry"],
-  };
+  const [title, detail] = troubles[now.trouble?.code ?? ""] ?? ["unreachable", "unreachableDetail"];
+  return { tone: "warn", icon: "plug", title, details: [detail], actions: ["retry"] };
 }
+
+/** An element that does not say what is edited. */
+export const nameless: Notice = { tone: "warn", icon: "alert", title: "nameless", details: ["namelessDetail"], actions: [] };
 
 function failure(s: LockSnapshot): Notice {
   const code = s.error?.code ?? "";
   if (code === "forbidden") return { tone: "calm", icon: "page", title: "forbidden", details: [], actions: [] };
   const refresh = code === "refresh";
+  // A name that the server refuses is nobody's business here: the console says what is wrong with it.
+  const mistake = code === "bad_resource" || code === "bad_request";
   return {
     tone: "warn", icon: "alert", title: refresh ? "refresh" : "failed", details: refresh ? ["refreshDetail"] : [],
-    actions: ["retry"], extra: s.error?.message ?? "",
+    actions: ["retry"], extra: mistake ? "" : s.error?.message ?? "",
   };
 }

@@ -42,6 +42,12 @@ export interface LockSnapshot {
   readonly error: LockError | null;
 }
 
+/** Of no resource. */
+export const idle: LockSnapshot = Object.freeze({
+  resource: "", state: "connecting", editable: false, online: false, holder: null, position: null, waiting: 0,
+  since: null, version: null, fence: null, lost: null, error: null,
+});
+
 export function status(s: LockState): LockStatus {
   if (s.lost) return "lost";
   const mine = s.view?.mine ?? null;
@@ -84,7 +90,7 @@ export function picture(s: LockState, heldSince: number, mineSince: number): Loc
     version: s.view?.version ?? null,
     fence: s.fence || null,
     lost: s.lost,
-    error: s.error,
+    error: s.error ?? s.trouble,
   });
 }
 

@@ -2,7 +2,7 @@ import { notice, type Situation } from "../src/notice.js";
 import type { LockSnapshot } from "../src/snapshot.js";
 import { equal, test } from "./harness.js";
 
-const calm: Situation = { start: "open", trouble: null, dirty: false, draft: false, arrived: false, saving: false };
+const calm: Situation = { start: "open", trouble: null, dirty: false, draft: false, arrived: false, saving: false, overdue: false };
 const base: LockSnapshot = {
   resource: "a", state: "watching", editable: false, online: true, holder: null, position: null, waiting: 0,
   since: null, version: null, fence: null, lost: null, error: null,
@@ -28,6 +28,13 @@ const rows: [string, Partial<LockSnapshot>, Partial<Situation>, string][] = [
   ["cut off", { state: "unsure", editable: true }, {}, "warn unsure [unsureDetail] ()"],
   ["cut off while saving", { state: "unsure", editable: true }, { saving: true }, "warn unsure [saveLater] ()"],
   ["logged out", { state: "unsure", editable: true }, { trouble: { code: "unauthenticated", message: "" } }, "warn login [loginDetail] (retry)"],
+  ["cut off for longer than the lease", { state: "unsure", editable: true }, { saving: true, overdue: true }, "warn unsure [unsureOver] ()"],
+  ["no token from the start", { state: "connecting", online: false }, { trouble: { code: "token_unavailable", message: "" } },
+    "warn noToken [unreachableDetail] (retry)"],
+  ["token refused", { state: "connecting", online: false }, { trouble: { code: "token_refused", message: "" } },
+    "warn badToken [unreachableDetail] (retry)"],
+  ["server away", { state: "connecting", online: false }, { trouble: { code: "unavailable", message: "" } },
+    "warn unreachable [unreachableDetail] (retry)"],
   ["back from sleep", { state: "unsure" }, {}, "calm checking [] ()"],
   ["taken over, text typed", { state: "lost", holder: ana, lost: { fence: 1, reason: "taken_over", at: null } }, { dirty: true },
     "warn lostTaken [nowEditing,textHere] (wait,copy)"],

@@ -11,14 +11,19 @@ export declare class Client {
     /** What the resumed session holds or waits for, until the page asks for it. */
     private unclaimed;
     private sure;
+    /** Since when belief has lapsed, and how much later the lease itself ends. */
+    private unsureSince;
+    private margin;
+    private wasOverdue;
     private lastPulse;
     private usedAt;
     private pulsing;
     private heartbeat;
     /** What keeps the page from connecting; null when nothing does. */
     trouble: EditlockError | null;
-    /** Called when `trouble` changes. */
+    /** Called when `trouble` or `overdue` changes. */
     readonly troubles: Set<() => void>;
+    private warned;
     user: {
         readonly id: string;
         readonly name: string;
@@ -30,6 +35,8 @@ export declare class Client {
     use(): void;
     /** A person asks again: comes back even where the server had refused for good. */
     retryIfStopped(): void;
+    /** Cut off for so long that the lease is over: somebody else may have been let in. */
+    get overdue(): boolean;
     /** Looks at the clocks: whether belief still stands, and whether the machine was asleep. */
     pulse(): void;
     /** The page is going, for ever or into the back/forward cache. */
@@ -45,4 +52,6 @@ export declare class Client {
     private pushed;
     private pinged;
     private troubled;
+    /** Trouble that somebody has to look at, and that does not pass by itself. */
+    private lasting;
 }

@@ -4,3 +4,5 @@ export declare function markDone(resource: string): void;
 export declare function takeDone(resource: string): boolean;
 /** Whether this page was reached by a redirect, as after a form that was accepted, and not shown in answer to it. */
 export declare function cameByRedirect(): boolean;
+/** Whether this page is the answer to something that was refused, as far as the browser tells. */
+export declare function refusedPage(): boolean;

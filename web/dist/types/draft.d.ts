@@ -22,5 +22,7 @@ export declare class Draft {
     static restore(root: Element, typed: readonly Typed[], force: boolean): Typed[];
     /** What of the text is not in its field. */
     static missing(root: Element, typed: readonly Typed[]): Typed[];
+    /** Whether the text came with the page, and was not typed or put into its field afterwards. */
+    static served(root: Element, entry: Typed): boolean;
     static text(typed: readonly Typed[]): string;
 }

@@ -29,6 +29,7 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
     private ticking;
     private delayed;
     private leaving;
+    private complaining;
     constructor();
     /** The lock behind the element: the same object that `editlock.open` gives to scripts. Null while not in a page. */
     get lock(): Lock | null;
@@ -38,6 +39,8 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
     disconnectedCallback(): void;
     attributeChangedCallback(name: string, before: string | null, now: string | null): void;
     private setUp;
+    /** Scripts may name the resource a moment after they put the element in. */
+    private complain;
     private tearDown;
     /** Remembers how the content came from the server, to see later whether fresh content differs. */
     private remember;

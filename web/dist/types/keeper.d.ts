@@ -3,6 +3,10 @@ export declare class Keeper {
     private readonly resource;
     private readonly draft;
     private kept;
+    /** It stands in the fields as the page came, like a form that is shown again with its errors: sent, and not saved. */
+    private posted;
+    /** The version of the content that the text of an earlier page was typed over. */
+    private over;
     /** It comes from an earlier page, whose person may have left it on purpose: to be offered, not put back unasked. */
     private earlier;
     /** A form with the text in it is on its way, and the next page shows what became of it. */
@@ -17,6 +21,10 @@ export declare class Keeper {
     keep(): void;
     /** Puts text back: by itself only where nobody changed anything meanwhile. */
     putBack(force: boolean): void;
+    /** Of an earlier page's text, what is in no field is to be offered; what is in one may be saved by now, or not yet. */
+    private settle;
+    /** What stands in the fields and is not known to be saved. */
+    private live;
     /** The fields are new ones. */
     replaced(): void;
     saved(): void;

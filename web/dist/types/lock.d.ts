@@ -39,6 +39,8 @@ export interface LockState {
     readonly tokenFor: number;
     readonly lost: Lost | null;
     readonly error: LockError | null;
+    /** What keeps the page from its session for good, as far as it can tell. */
+    readonly trouble: LockError | null;
     /** Version to name at the release. */
     readonly version: string | null;
     /** Nothing in this document uses the lock any more. */
@@ -62,6 +64,9 @@ export type LockEvent = {
     readonly snapshot: SnapshotFrame | null;
 } | {
     readonly type: "offline";
+} | {
+    readonly type: "trouble";
+    readonly trouble: LockError | null;
 } | {
     readonly type: "sure";
     readonly sure: boolean;

@@ -5,6 +5,10 @@ export interface Messages {
     readonly unreachableDetail: string;
     readonly login: string;
     readonly loginDetail: string;
+    readonly noToken: string;
+    readonly badToken: string;
+    readonly nameless: string;
+    readonly namelessDetail: string;
     readonly editing: string;
     readonly since: string;
     readonly justNow: string;
@@ -24,6 +28,7 @@ export interface Messages {
     readonly others: string;
     readonly unsure: string;
     readonly unsureDetail: string;
+    readonly unsureOver: string;
     readonly checking: string;
     readonly saveLater: string;
     readonly refused: string;

@@ -28,7 +28,11 @@ export interface Situation {
     readonly arrived: boolean;
     /** A save waits for certainty. */
     readonly saving: boolean;
+    /** The lease is over by now, as far as a page can know that is cut off. */
+    readonly overdue: boolean;
 }
 /** The notice for a situation; null when nothing needs to be said. */
 export declare function notice(s: LockSnapshot, now: Situation): Notice | null;
+/** An element that does not say what is edited. */
+export declare const nameless: Notice;
 export {};

@@ -37,6 +37,8 @@ export interface LockSnapshot {
     readonly lost: Lost | null;
     readonly error: LockError | null;
 }
+/** Of no resource. */
+export declare const idle: LockSnapshot;
 export declare function status(s: LockState): LockStatus;
 /** `heldSince` and `mineSince` are moments by this machine's clock, which the server's durations give. */
 export declare function picture(s: LockState, heldSince: number, mineSince: number): LockSnapshot;
