@@ -175,6 +175,7 @@ func TestRefusesToStart(t *testing.T) {
 	const sample = "please-change-me-please-change-me-please"
 	elsewhere := serve(t)
 	busyStore := strings.TrimPrefix(elsewhere.cmd.Args[3], "--store=")
+	nowhere := filepath.Join(t.TempDir(), "mistyped", "deep")
 	foreign := file(t, "notes.txt", strings.Repeat("these are notes, no database\n", 100))
 	for _, c := range []struct {
 		name string
@@ -193,6 +194,7 @@ func TestRefusesToStart(t *testing.T) {
 		{"same key twice", []string{testKey, "EDITLOCK_SIGNING_KEY=" + strings.TrimPrefix(testKey, "EDITLOCK_KEY=")}, nil, []string{"same"}},
 		{"key in argv", []string{testSigning}, []string{"--key=" + sample}, []string{"unknown flag --key"}},
 		{"store path is below a file", []string{testKey, testSigning}, []string{"--store=sqlite:" + foreign + "/locks.db"}, []string{"--store"}},
+		{"store in no directory", []string{testKey, testSigning}, []string{"--store=sqlite:" + nowhere + "/locks.db"}, []string{"--store", "no directory " + nowhere}},
 		{"store is a directory", []string{testKey, testSigning}, []string{"--store=sqlite:" + t.TempDir()}, []string{"--store"}},
 		{"store of another program", []string{testKey, testSigning}, []string{"--store=sqlite:" + foreign}, []string{"--store", "not a data file of editlock"}},
 		{"store in use", []string{testKey, testSigning}, []string{"--store=" + busyStore}, []string{"--store"}},
@@ -235,5 +237,10 @@ func TestRefusesToStart(t *testing.T) {
 				t.Errorf("panics:\n%s", stderr)
 			}
 		})
+	}
+	for _, path := range []string{filepath.Dir(nowhere), foreign + ".lock"} {
+		if _, err := os.Lstat(path); err == nil {
+			t.Errorf("%s was made", path)
+		}
 	}
 }

@@ -159,6 +159,14 @@ func TestDamagedBesideAWAL(t *testing.T) {
 	}
 }
 
+// mustLeaveNothing fails if a lock file was put beside a file that is not ours.
+func mustLeaveNothing(t *testing.T, path string) {
+	t.Helper()
+	if _, err := os.Lstat(path + ".lock"); err == nil {
+		t.Error("a lock file was left")
+	}
+}
+
 // Faults: D16
 func TestForeign(t *testing.T) {
 	dir := t.TempDir()
@@ -169,6 +177,7 @@ func TestForeign(t *testing.T) {
 			path := filepath.Join(dir, name)
 			write(t, path, []byte(content))
 			mustRefuse(t, path, ErrForeign, "name another file")
+			mustLeaveNothing(t, path)
 		})
 	}
 	for name, setup := range map[string]string{
@@ -178,6 +187,7 @@ func TestForeign(t *testing.T) {
 			path := filepath.Join(dir, name)
 			exec1(t, path, setup)
 			mustRefuse(t, path, ErrForeign, "name another file")
+			mustLeaveNothing(t, path)
 		})
 	}
 	t.Run("ours by name only", func(t *testing.T) {

@@ -64,12 +64,11 @@ func TestOpenedTwice(t *testing.T) {
 }
 
 func TestModes(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "made", "deep")
-	path := filepath.Join(dir, "data.db")
+	path := filepath.Join(t.TempDir(), "data.db")
 	s := mustOpen(t, path)
 	mustPut(t, s, store.Op{Key: "k"})
 	for name, want := range map[string]os.FileMode{
-		filepath.Dir(dir): 0o700, dir: 0o700, path: 0o600, path + "-wal": 0o600, path + "-shm": 0o600, path + ".lock": 0o600,
+		path: 0o600, path + "-wal": 0o600, path + "-shm": 0o600, path + ".lock": 0o600,
 	} {
 		info, err := os.Stat(name)
 		if err != nil {
@@ -78,6 +77,17 @@ func TestModes(t *testing.T) {
 		if got := info.Mode().Perm(); got != want {
 			t.Errorf("%s has mode %o, want %o", name, got, want)
 		}
+	}
+}
+
+// A path that was mistyped makes no directory, and thereby no store that is empty.
+func TestMissingDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mistyped", "deep")
+	if _, err := Open(filepath.Join(dir, "data.db"), Options{}); err == nil || !strings.Contains(err.Error(), "there is no directory "+dir) {
+		t.Errorf("%v, want it to name %s", err, dir)
+	}
+	if _, err := os.Lstat(filepath.Dir(dir)); err == nil {
+		t.Error("a directory was made")
 	}
 }
 

@@ -48,7 +48,8 @@ func dsn(path string, pragmas ...string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
-// locate makes the directory if need be, and follows links, so that one file has one name and one lock.
+// locate follows links, so that one file has one name and one lock. It makes no directory: one that is missing is a path
+// that was mistyped more often than one that is meant, and whoever starts on an empty file has lost what was held.
 func locate(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("no path: name the data file")
@@ -57,8 +58,13 @@ func locate(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", fmt.Errorf("cannot make the directory: %w", err)
+	switch info, err := os.Stat(filepath.Dir(path)); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("there is no directory %s: make it, or correct the path", filepath.Dir(path))
+	case err != nil:
+		return "", err
+	case !info.IsDir():
+		return "", fmt.Errorf("%s is no directory: correct the path", filepath.Dir(path))
 	}
 	real, err := filepath.EvalSymlinks(path)
 	switch {
@@ -80,6 +86,12 @@ func locate(path string) (string, error) {
 	case !info.Mode().IsRegular():
 		return "", errors.New("it is not a regular file: name another")
 	}
+	if _, err := os.Lstat(real + ".lock"); errors.Is(err, fs.ErrNotExist) {
+		// Nobody of ours has it open, so it may be looked at: beside a foreign file no lock file is to be left.
+		if err := checkHeader(real); errors.Is(err, ErrForeign) {
+			return "", err
+		}
+	}
 	return real, nil
 }
 
@@ -88,7 +100,11 @@ func locate(path string) (string, error) {
 func prepare(ctx context.Context, path string, log *slog.Logger) error {
 	_, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return create(ctx, path)
+		if err := create(ctx, path); err != nil {
+			return err
+		}
+		log.Info("created a new data file", "file", path)
+		return nil
 	}
 	if err != nil {
 		return err

@@ -67,8 +67,8 @@ type limits struct {
 
 var defaults = limits{timeout: store.Timeout, passive: 4 << 20, wal: 64 << 20}
 
-// Open opens the data file at path, and makes it, and its directory, if there is none. Only one Store can have
-// it open at a time, over all processes. The file and a directory that is made can be read by the owner only.
+// Open opens the data file at path, and makes it if there is none, in a directory that there must be. Only one Store can have
+// it open at a time, over all processes. A file that is made can be read by the owner only.
 func Open(path string, o Options) (*Store, error) { return open(path, o, defaults) }
 
 func open(path string, o Options, lim limits) (_ *Store, err error) {
