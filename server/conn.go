@@ -48,7 +48,9 @@ type conn struct {
 	closing  bool // no entry follows, and nothing that arrives counts
 	pending  []wire.Request
 	working  bool
-	user     string              // counted by admission; empty: none
+	user     string              // whose it is; empty: not known yet
+	counted  bool                // has a place among the connections of its user
+	claimed  bool                // a connection that resumes the session is to have that place
 	session  *editlock.Conn      // nil before the welcome is on its way
 	identity *identity           // nil before a good access token
 	answers  scope               // what the request under way is about
@@ -64,20 +66,26 @@ func (c *conn) run() {
 	c.read()
 	c.mu.Lock()
 	c.closing = true
-	session, user := c.session, c.user
+	session := c.session
 	c.out.clear()
 	c.heldBack, c.pending = nil, nil
 	c.mu.Unlock()
 	c.srv.wheel.drop(c)
+	id := ""
 	if session != nil {
+		id = session.Session()
 		session.Disconnect() // changes nothing but that nobody is told any more
 	}
 	c.sock.finish()
-	if user != "" {
+	c.mu.Lock()
+	user, counted := c.user, c.counted
+	c.counted = false
+	c.mu.Unlock()
+	if counted {
 		c.srv.admission.leaveUser(user)
 	}
 	c.srv.admission.leave(c.addr)
-	c.srv.forget(c)
+	c.srv.forget(c, id)
 }
 
 func (c *conn) read() {

@@ -24,10 +24,6 @@ func (c *conn) hello(ctx context.Context, h *wire.Hello) {
 		c.fail(&wire.Error{ID: h.ID, Code: wire.Unauthenticated, Message: "The access token was refused. " + sentence(err) + " Get a new one."}, wire.CloseTokenRefused)
 		return
 	}
-	if !c.countUser(id.user.ID) {
-		c.fail(&wire.Error{ID: h.ID, Code: wire.TooManySessions, Message: "You have too many windows open here. Close some, and try again.", RetryAfter: 10}, wire.CloseTooMany)
-		return
-	}
 	c.mu.Lock()
 	c.identity = id // pushes may come before the welcome
 	c.mu.Unlock()
@@ -40,7 +36,18 @@ func (c *conn) hello(ctx context.Context, h *wire.Hello) {
 		}
 		ask.Resume = &editlock.Resume{Session: token.Session, Epoch: token.Epoch}
 	}
+	var old *conn // whose place this one is to have
+	if !c.enter(id.user.ID) {
+		if old = c.predecessor(id.user.ID, ask.Resume); old == nil {
+			c.refuseHello(h.ID, editlock.ErrTooManySessions)
+			return
+		}
+	}
 	session, err := c.srv.m.Connect(ctx, ask)
+	if old != nil && !c.inherit(old, err == nil && session.Resumed()) && err == nil && !c.enter(id.user.ID) {
+		session.Disconnect()
+		err = editlock.ErrTooManySessions
+	}
 	if err != nil {
 		c.refuseHello(h.ID, err)
 		return
@@ -98,6 +105,7 @@ func (c *conn) welcome(id int64, who *identity, session *editlock.Conn) {
 	gone := c.closing
 	if !gone {
 		c.session = session
+		c.srv.attach(c, session.Session())
 		c.beat.next = now.Add(spread(o.Heartbeat))
 		c.sent(c.out.add(entry{frame: frame}))
 		c.release()
@@ -113,33 +121,6 @@ func (c *conn) welcome(id int64, who *identity, session *editlock.Conn) {
 	}
 	c.srv.wheel.set(c, next)
 	c.srv.log.Debug("welcome", "conn", c.number, "user", clip(who.user.ID), "session", session.Session(), "resumed", session.Resumed())
-}
-
-// countUser notes whose connection it is, once.
-func (c *conn) countUser(user string) bool {
-	c.mu.Lock()
-	old := c.user
-	c.mu.Unlock()
-	if old == user {
-		return true
-	}
-	if !c.srv.admission.enterUser(user) {
-		return false
-	}
-	c.mu.Lock()
-	gone := c.closing
-	if !gone {
-		c.user = user
-	}
-	c.mu.Unlock()
-	switch {
-	case gone:
-		c.srv.admission.leaveUser(user)
-		return false
-	case old != "":
-		c.srv.admission.leaveUser(old)
-	}
-	return true
 }
 
 // ended is called by the Manager when it ends the connection.

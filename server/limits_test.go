@@ -36,6 +36,51 @@ func TestConnectionsOfAUser(t *testing.T) {
 	})
 }
 
+// A resume takes the place of the connection that it replaces, of which the server does not know yet that it is dead; and
+// gives nobody a second one.
+// Faults: A9, W1
+func TestResumeAtTheLimit(t *testing.T) {
+	w := start(t, func(o *setup) { o.MaxPerUser = 2 })
+	half := w.connect()
+	hello := half.hello(access("ana"), "")
+	half.deafen()
+	fence := half.hold("article/42")
+	other := w.page("ana")
+
+	first := &wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce(), Resume: hello.Resume}
+	resume := func() {
+		t.Helper()
+		c := w.connect()
+		c.send(first)
+		got, ok := c.answer().(*wire.Welcome)
+		if !ok || !got.Resumed || len(got.Snapshots) != 1 || got.Snapshots[0].Mine.Fence != fence {
+			t.Fatalf("%+v", got)
+		}
+	}
+	for range 5 { // the answer is lost, time and again
+		resume()
+	}
+	half.closedWith(wire.CloseReplaced)
+	thief := w.connect()
+	thief.fails(&wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce(), Resume: hello.Resume}, wire.ResumeReused)
+	thief.closedWith(wire.CloseResumeReused)
+	resume() // whoever was refused did not keep the place
+	for range 3 {
+		c := w.connect()
+		c.fails(&wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce()}, wire.TooManySessions)
+		c.closedWith(wire.CloseTooMany)
+	}
+	_ = other.ws.WriteClose(1000, nil)
+	recv(t, other.closed, "the close")
+	w.until("there is room again", func() bool {
+		c := w.connect()
+		c.send(&wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce()})
+		return c.answer().Kind() == "welcome"
+	})
+	c := w.connect()
+	c.fails(&wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce()}, wire.TooManySessions)
+}
+
 // Faults: A9, A10
 func TestConnectionsOfAnAddress(t *testing.T) {
 	refused := func(w *world, status int, header ...string) {

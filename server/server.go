@@ -37,10 +37,11 @@ type Server struct {
 	panics   atomic.Int64
 	draining atomic.Bool
 
-	mu     sync.Mutex
-	conns  map[*conn]struct{}
-	closed bool
-	empty  chan struct{} // closed when the last connection has gone, after Close
+	mu        sync.Mutex
+	conns     map[*conn]struct{}
+	bySession map[string]*conn // the newest of each
+	closed    bool
+	empty     chan struct{} // closed when the last connection has gone, after Close
 }
 
 // New makes a Server for a Manager, which stays the caller's: close it after the Server.
@@ -56,7 +57,7 @@ func New(m *editlock.Manager, opts Options) (*Server, error) {
 	s := &Server{
 		m: m, opts: opts, log: opts.Logger, mux: http.NewServeMux(), upgrader: newUpgrader(opts),
 		admission: newAdmission(opts), wheel: newWheel(opts.Heartbeat),
-		conns: map[*conn]struct{}{}, empty: make(chan struct{}),
+		conns: map[*conn]struct{}{}, bySession: map[string]*conn{}, empty: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mux.HandleFunc("GET /v1/socket", s.serveSocket)
@@ -91,10 +92,28 @@ func (s *Server) adopt(c *conn) bool {
 	return !s.closed
 }
 
-func (s *Server) forget(c *conn) {
+// attach notes which connection a session has now.
+func (s *Server) attach(c *conn, session string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bySession[session] = c
+}
+
+// attached is the newest connection of a session here; nil if it has none.
+func (s *Server) attached(session string) *conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bySession[session]
+}
+
+// forget is the end of a connection, which had a session or not.
+func (s *Server) forget(c *conn, session string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	if s.bySession[session] == c {
+		delete(s.bySession, session)
+	}
 	s.last()
 }
 
