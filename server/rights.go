@@ -50,6 +50,12 @@ func parseRights(list []string) (rights, error) {
 	return rs, nil
 }
 
+// CheckRight says what is wrong with a right, written as in an access token, that every server would refuse.
+func CheckRight(text string) error {
+	_, err := parseRights([]string{text})
+	return err
+}
+
 // grants says whether the right's verb is, or includes, verb.
 func (r right) grants(verb string) bool {
 	return r.verb == verb || r.verb == verbEdit && verb == verbWatch

@@ -14,9 +14,17 @@ type logging struct {
 }
 
 func (l logging) logger() *slog.Logger {
-	options := &slog.HandlerOptions{Level: l.LogLevel}
+	options := &slog.HandlerOptions{Level: l.LogLevel, ReplaceAttr: withUnit}
 	if l.LogFormat == "text" || l.LogFormat == "auto" && isatty.IsTerminal(os.Stderr.Fd()) {
 		return slog.New(slog.NewTextHandler(os.Stderr, options))
 	}
 	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+}
+
+// withUnit writes a duration as text such as "20s", which in JSON would be a bare number of nanoseconds.
+func withUnit(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }

@@ -158,6 +158,9 @@ func TestTokenSaysWhatIsWrong(t *testing.T) {
 		{[]string{testKey}, nil, "--sub"},
 		{[]string{testKey}, []string{"--sub=7", "--right=article/*"}, "verb:pattern"},
 		{[]string{testKey}, []string{"--sub=7", "--right=own:article/*"}, "verbs are edit, watch"},
+		{[]string{testKey}, []string{"--sub=7", "--right=edit:**/42"}, "** only at the end"},
+		{[]string{testKey}, []string{"--sub=7", "--right=edit:article/4*"}, "a whole segment"},
+		{[]string{testKey}, []string{"--sub=7", "--right=edit:/article"}, "--right"},
 		{[]string{testKey}, []string{"--sub=7", "--ttl=0s"}, "--ttl"},
 	} {
 		status, stdout, stderr := run(t, c.env, append([]string{"token"}, c.args...)...)
@@ -188,7 +191,7 @@ func TestForeignTokenIsRefused(t *testing.T) {
 
 // Faults: N3
 func TestTerminateDrains(t *testing.T) {
-	s := serve(t, "--drain=3s")
+	s := serve(t, "--drain=3s", "--log-format=json")
 	p := open(t, s)
 	next[*wire.Welcome](t, p, hello(mint(t, "--sub=7")))
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -213,6 +216,9 @@ func TestTerminateDrains(t *testing.T) {
 	}
 	if end := s.wait(t); end.ExitCode() != 0 {
 		t.Errorf("ended with %v", end)
+	}
+	if !strings.Contains(s.said(), `"within":"3s"`) {
+		t.Errorf("a duration in the log has no unit:\n%s", s.said())
 	}
 }
 

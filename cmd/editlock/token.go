@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/editlock/editlock/server"
+	"github.com/editlock/editlock/wire"
 )
 
 // issuing is what the two ends of an access token agree on.
@@ -44,6 +47,9 @@ func (c *tokenCmd) Run() error {
 	for _, right := range c.Right {
 		if verb, pattern, _ := strings.Cut(right, ":"); pattern == "" || !slices.Contains(verbs, verb) {
 			return fmt.Errorf("--right %q is not verb:pattern, as in edit:article/*; the verbs are %s", right, strings.Join(verbs, ", "))
+		}
+		if err := server.CheckRight(right); err != nil {
+			return fmt.Errorf("--right: %s", strings.TrimPrefix(err.Error(), wire.ErrBadToken.Error()+": "))
 		}
 	}
 	if c.Name == "" {
