@@ -75,8 +75,9 @@ func (m *Manager) join(ctx context.Context) error {
 	}
 	now := time.Now()
 	id := newID()
-	record := lease.NodeRecord{Started: now.UTC().Round(0), Silences: m.life.TakeUp(view, records)}
-	data, err := lease.EncodeNode(record)
+	silences := m.life.TakeUp(view, records)
+	record := lease.NodeRecord{Started: now.UTC().Round(0), Silences: silences.Stored(m.named())}
+	data, err := encodeNode(record)
 	if err != nil {
 		return err
 	}
@@ -87,10 +88,44 @@ func (m *Manager) join(ctx context.Context) error {
 	m.saw(rev)
 	n := &m.node
 	n.mu.Lock()
-	n.id, n.rev, n.record, n.others, n.silences = id, rev, record, others, record.Silences
+	n.id, n.rev, n.record, n.others, n.silences = id, rev, record, others, silences
 	n.renewed, n.polled, n.looked = now, now, time.Time{}
 	n.mu.Unlock()
 	return nil
+}
+
+// encodeNode encodes a node's record, without what it counted if it would be too large with it: to be alive matters
+// more, and others count themselves.
+func encodeNode(r lease.NodeRecord) ([]byte, error) {
+	data, err := lease.EncodeNode(r)
+	if err == nil && len(data) > store.MaxData {
+		r.Silences = nil
+		data, err = lease.EncodeNode(r)
+	}
+	return data, err
+}
+
+// leave deletes the node's record at the end of its life, unless a later node needs it: to count its silence, if
+// the record of a session names it, or to take up what it had counted. Nothing may be written in its name any more.
+func (m *Manager) leave() {
+	n := &m.node
+	n.mu.Lock()
+	id, rev, counts := n.id, n.rev, len(n.record.Silences)
+	n.mu.Unlock()
+	if counts > 0 {
+		return
+	}
+	for _, s := range m.all() {
+		s.mu.Lock()
+		names := s.node == id && s.rev != 0
+		s.mu.Unlock()
+		if names {
+			return
+		}
+	}
+	if _, err := m.write(store.Group{{Key: nodeKey + id, Expect: rev, Delete: true}}); err != nil {
+		m.log.Debug("the record of this node is left for others to delete", "error", err)
+	}
 }
 
 // nodes reads the records of all nodes.
@@ -111,12 +146,8 @@ func (m *Manager) nodes(ctx context.Context) (map[string]other, error) {
 func (m *Manager) lives(others map[string]other) map[string]int64 {
 	self := m.nodeID()
 	view := map[string]int64{}
-	for _, s := range m.all() {
-		s.mu.Lock()
-		if !s.here && s.node != self {
-			view[s.node] = 0
-		}
-		s.mu.Unlock()
+	for id := range m.named() {
+		view[id] = 0
 	}
 	for id, o := range others {
 		if id != self {
@@ -124,6 +155,20 @@ func (m *Manager) lives(others map[string]other) map[string]int64 {
 		}
 	}
 	return view
+}
+
+// named returns the other nodes that a session names.
+func (m *Manager) named() map[string]bool {
+	self := m.nodeID()
+	named := map[string]bool{}
+	for _, s := range m.all() {
+		s.mu.Lock()
+		if s.node != self {
+			named[s.node] = true
+		}
+		s.mu.Unlock()
+	}
+	return named
 }
 
 // live renews the node's record, and from the same loop ends the sessions whose time is over: a node
@@ -158,12 +203,13 @@ func (m *Manager) live() {
 // renew swaps the node's record, looks at the others', and counts their silence.
 func (m *Manager) renew() error {
 	n := &m.node
+	named := m.named()
 	sent := time.Now()
 	n.mu.Lock()
 	id, rev, record, last := n.id, n.rev, n.record, n.renewed
-	record.Silences = n.silences
+	record.Silences = n.silences.Stored(named)
 	n.mu.Unlock()
-	data, err := lease.EncodeNode(record)
+	data, err := encodeNode(record)
 	if err != nil {
 		return err
 	}
@@ -339,7 +385,7 @@ func (m *Manager) sweep() {
 
 // endNode marks a silent node as ended, which stops it, before the first of its sessions is ended.
 func (m *Manager) endNode(id string, o other) error {
-	data, err := lease.EncodeNode(o.record.End(o.rev))
+	data, err := encodeNode(o.record.End(o.rev))
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,9 @@ package editlock_test
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,5 +137,162 @@ func TestRecordOfNewerRulesIsNotWritten(t *testing.T) {
 		}
 		ana.ask("article/2")
 		ana.holds("article/2")
+	})
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func records(t *testing.T, st store.Store, prefix string) int {
+	t.Helper()
+	recs, err := st.List(t.Context(), prefix, "", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(recs)
+}
+
+// readyFor fails the test unless the Manager is ready all the time.
+func readyFor(t *testing.T, m *editlock.Manager, d time.Duration) {
+	t.Helper()
+	for range d / (5 * time.Second) {
+		pass(5 * time.Second)
+		if err := m.Ready(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A process that is restarted again and again leaves nothing that keeps the next one from living.
+// Faults: N1, N2.
+func TestRestartsInARow(t *testing.T) {
+	t.Run("that end well", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			st := mem.New()
+			for range 300 {
+				m := open(t, st, editlock.Config{Logger: quiet})
+				pass(time.Second)
+				m.Close()
+				if n := records(t, st, "node/"); n != 0 {
+					t.Fatalf("%d records of nodes are left", n)
+				}
+			}
+			open(t, st, editlock.Config{})
+		})
+	})
+	t.Run("that each leave a session", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			st := mem.New()
+			for i := range 300 {
+				m := open(t, st, editlock.Config{Logger: quiet})
+				p := newPage(t, m, fmt.Sprint("u", i), "Somebody")
+				p.ask(fmt.Sprint("article/", i))
+				p.silent()
+				m.Close()
+			}
+			if n := records(t, st, "node/"); n != 300 {
+				t.Fatalf("%d records of nodes, which sessions name", n)
+			}
+			m := open(t, st, editlock.Config{Logger: quiet})
+			readyFor(t, m, time.Minute)
+			for i := range 300 {
+				p := newPage(t, m, fmt.Sprint("next", i), "Next")
+				p.ask(fmt.Sprint("article/", i))
+				p.holds(fmt.Sprint("article/", i))
+				p.leave()
+			}
+			readyFor(t, m, time.Hour)
+			if n := records(t, st, "node/"); n != 1 {
+				t.Errorf("%d records of nodes are left", n)
+			}
+		})
+	})
+	t.Run("that are kills", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			st := mem.New()
+			for i := range 2000 {
+				g := store.Group{{Key: fmt.Sprintf("node/%016d", i), Data: []byte(`{"v":1,"started":"2026-11-23T00:00:00Z"}`)}}
+				if _, err := st.Apply(t.Context(), []store.Group{g}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m := open(t, st, editlock.Config{})
+			readyFor(t, m, 40*time.Second)
+			if n := records(t, st, "node/"); n != 2001 {
+				t.Errorf("%d records of nodes: one that may be alive was deleted", n)
+			}
+			readyFor(t, m, time.Minute)
+			if n := records(t, st, "node/"); n != 1 {
+				t.Errorf("%d records of nodes are left", n)
+			}
+		})
+	})
+}
+
+// Whatever a node has to count, it renews its own record; and it ends others even if nothing could be added to theirs.
+func TestRecordOfANodeIsNeverTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := mem.New()
+		put := func(key, data string) {
+			t.Helper()
+			if _, err := st.Apply(t.Context(), []store.Group{{{Key: key, Data: []byte(data)}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 2 {
+			put(fmt.Sprintf("session/%016d", i), fmt.Sprintf(`{"v":1,"node":"%d%s","epoch":1,"user":"1"}`, i, strings.Repeat("x", 40<<10)))
+		}
+		count := `"silences":{"` + strings.Repeat("y", store.MaxData-100) + `":{"ms":1,"marks":[{"r":1,"ms":0}]}}`
+		put("node/full", `{"v":1,"started":"2026-11-23T00:00:00Z",`+count+`}`)
+		put(fmt.Sprintf("session/%016d", 2), `{"v":1,"node":"full","epoch":1,"user":"1"}`)
+		m := open(t, st, editlock.Config{})
+		readyFor(t, m, 5*time.Minute)
+		if s, n := records(t, st, "session/"), records(t, st, "node/"); s != 0 || n != 1 {
+			t.Errorf("%d sessions and %d nodes are left", s, n)
+		}
+	})
+}
+
+// The slow pass keeps up with the fastest who make work for it.
+func TestTidyKeepsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := mem.New()
+		// More than a batch of records that stay due whatever is done must not keep the others from their turn.
+		due := time.Now().Add(-time.Hour)
+		var batch []store.Group
+		for i := range 250 {
+			batch = append(batch, store.Group{{Key: fmt.Sprintf("lock/newer/%d", i), Due: due, Data: []byte(`{"v":99}`)}})
+		}
+		m := open(t, st, editlock.Config{Logger: quiet, Retention: time.Hour})
+		if _, err := st.Apply(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		s := session(t, m, "1", "Ana")
+		start := time.Now()
+		for i := range 4_000 { // 400 a second
+			l, err := s.Acquire(t.Context(), fmt.Sprint("a/", i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Release(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if i%40 == 39 {
+				pass(100 * time.Millisecond)
+			}
+		}
+		if n := records(t, st, "lock/a/"); n != 4_000 {
+			t.Fatalf("%d free records; they are kept 10 min", n)
+		}
+		time.Sleep(time.Until(start.Add(11*time.Minute + 10*time.Second)))
+		if n := records(t, st, "lock/a/"); n != 0 {
+			t.Errorf("%d free records are left", n)
+		}
+		time.Sleep(time.Until(start.Add(time.Hour + 80*time.Second)))
+		if n := records(t, st, "history/"); n != 0 {
+			t.Errorf("%d history entries are left", n)
+		}
+		if n := records(t, st, "lock/newer/"); n != 250 {
+			t.Errorf("%d of 250 records that cannot be read", n)
+		}
 	})
 }

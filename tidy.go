@@ -3,77 +3,138 @@ package editlock
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/editlock/editlock/store"
 )
 
-// tidy is the slow pass: it looks at records that are due, a few at a time, and deletes old history.
+const (
+	tidyFirst = time.Second // soon: a process that never lives long has to tidy too
+	tidyEvery = 10 * time.Second
+	tidyBatch = 200                   // due records that are looked at in one go
+	tidyPause = 50 * time.Millisecond // between two goes, for everybody else
+	tidyAside = 64                    // of its writes are under way at a time
+)
+
+// tidy is the slow pass: it looks at the records that are due, and deletes what nobody needs any more.
 func (m *Manager) tidy() {
-	tick := time.NewTicker(10 * time.Second)
-	defer tick.Stop()
+	next := time.NewTimer(tidyFirst)
+	defer next.Stop()
 	for {
 		select {
 		case <-m.ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
 		}
-		if err := m.tidyOnce(); err != nil && m.ctx.Err() == nil {
+		if err := errors.Join(m.tidyDue(), m.forgetNodes()); err != nil && m.ctx.Err() == nil {
 			m.log.Warn("the slow pass failed; it comes again", "error", err)
+		}
+		next.Reset(tidyEvery)
+	}
+}
+
+// tidyDue looks at all the records that are due, a batch at a time: free and lapsed ones are stepped, old
+// history is deleted.
+func (m *Manager) tidyDue() error {
+	// What was looked at in this pass, and is due even so, must not keep the others from their turn.
+	seen, stuck := map[string]int64{}, 0
+	for {
+		limit := tidyBatch + stuck
+		recs, err := m.due(limit)
+		if err != nil {
+			return err
+		}
+		var todo []func() error
+		again := make(map[string]int64, len(recs))
+		for _, rec := range recs {
+			again[rec.Key] = rec.Rev
+			if rev, ok := seen[rec.Key]; !ok || rev != rec.Rev {
+				todo = append(todo, func() error { return m.look(rec) })
+			}
+		}
+		if err := aside(todo); err != nil || len(recs) < limit {
+			return err
+		}
+		seen, stuck = again, len(recs)-len(todo)
+		select {
+		case <-m.ctx.Done():
+			return nil
+		case <-time.After(tidyPause):
 		}
 	}
 }
 
-// tidyBatch is how many due records the slow pass looks at in one go.
-const tidyBatch = 200
-
-// tidyOnce looks at the records that are due: free and lapsed ones are stepped, old history is deleted,
-// and so are ended nodes that no session names any more.
-func (m *Manager) tidyOnce() error {
+func (m *Manager) due(limit int) ([]store.Record, error) {
 	ctx, cancel := context.WithTimeout(m.ctx, m.cfg.StoreTimeout)
 	defer cancel()
 	now, err := m.st.Now(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	recs, err := m.st.Due(ctx, now, tidyBatch)
-	if err != nil {
-		return err
-	}
-	for _, rec := range recs {
-		switch {
-		case strings.HasPrefix(rec.Key, lockKey):
-			m.post(rec.Key[len(lockKey):], &op{})
-		case strings.HasPrefix(rec.Key, historyKey):
-			if _, err := m.write(store.Group{{Key: rec.Key, Expect: rec.Rev, Delete: true}}); err != nil && !errors.Is(err, store.ErrConflict) {
-				return err
-			}
-		}
-	}
-	return m.forgetNodes()
+	return m.st.Due(ctx, now, limit)
 }
 
-// forgetNodes deletes the records of ended nodes whose sessions are all gone.
-func (m *Manager) forgetNodes() error {
-	named := map[string]bool{}
-	for _, s := range m.all() {
-		s.mu.Lock()
-		named[s.node] = true
-		s.mu.Unlock()
-	}
-	m.node.mu.Lock()
-	self, others, silences := m.node.id, m.node.others, m.node.silences
-	m.node.mu.Unlock()
-	for id, o := range others {
-		// One that has no sessions here may still live: it is deleted only once it counts as ended.
-		silent := m.life.Left(silences[id], 0, m.cfg.TTL) <= 0
-		if id == self || named[id] || !silent {
-			continue
-		}
-		if _, err := m.write(store.Group{{Key: nodeKey + id, Expect: o.rev, Delete: true}}); err != nil && !errors.Is(err, store.ErrConflict) {
-			return err
-		}
+// look does what is due to a record.
+func (m *Manager) look(rec store.Record) error {
+	switch {
+	case strings.HasPrefix(rec.Key, lockKey):
+		ctx, cancel := context.WithTimeout(m.ctx, m.cfg.StoreTimeout)
+		defer cancel()
+		_ = m.do(ctx, rec.Key[len(lockKey):], &op{}) // what fails is still due
+	case strings.HasPrefix(rec.Key, historyKey):
+		return m.remove(rec.Key, rec.Rev)
 	}
 	return nil
+}
+
+// remove deletes a record, unless it has changed.
+func (m *Manager) remove(key string, rev int64) error {
+	_, err := m.write(store.Group{{Key: key, Expect: rev, Delete: true}})
+	if errors.Is(err, store.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// forgetNodes deletes the records of nodes whose sessions are all gone. One that has no sessions here may still
+// live: it is deleted only once it was silent for as long as would have ended its sessions. If it wakes even then, it
+// goes on under a new id.
+func (m *Manager) forgetNodes() error {
+	named := m.named()
+	n := &m.node
+	n.mu.Lock()
+	self, others, silences := n.id, maps.Clone(n.others), n.silences
+	n.mu.Unlock()
+	var todo []func() error
+	for id, o := range others {
+		if id != self && !named[id] && m.life.Left(silences[id], 0, m.cfg.TTL) <= 0 {
+			todo = append(todo, func() error { return m.remove(nodeKey+id, o.rev) })
+		}
+	}
+	return aside(todo)
+}
+
+// aside does everything, several at a time, so that they share their writes. It stops at what fails.
+func aside(todo []func() error) error {
+	ctx, fail := context.WithCancelCause(context.Background())
+	defer fail(nil)
+	var wg sync.WaitGroup
+	turn := make(chan struct{}, tidyAside)
+	for _, f := range todo {
+		turn <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		wg.Go(func() {
+			if err := f(); err != nil {
+				fail(err)
+			}
+			<-turn
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
 }
