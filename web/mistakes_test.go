@@ -74,7 +74,9 @@ func TestWhoseFaultIsIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPeer(t)
-			p.do(func() { p.refuse["hello"] = message{"code": "unauthenticated", "message": "The signature is not ours."} })
+			p.do(func() {
+				p.refuse["hello"] = message{"code": "unauthenticated", "message": "The signature is not ours."}
+			})
 			p.page("/login", `<!doctype html><title>Log in</title>`)
 			p.serve("/tokens", c.auth)
 			tab := listening(t)
@@ -100,7 +102,9 @@ func TestTokenRefusedLater(t *testing.T) {
 	tab := listening(t)
 	tab.Open(url)
 	tab.Wait(is("held"))
-	p.do(func() { p.refuse["hello"] = message{"code": "unauthenticated", "message": "The access token has expired."} })
+	p.do(func() {
+		p.refuse["hello"] = message{"code": "unauthenticated", "message": "The access token has expired."}
+	})
 	p.cut(4200)
 	tab.Wait(lock + `.lock.snapshot.error?.code === "unauthenticated" && warned.length === 1`)
 	p.do(func() { delete(p.refuse, "hello") })

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/editlock/editlock/internal/browser"
+	"github.com/editlock/editlock/internal/demo/articles"
 )
 
 // visitor is somebody at the page "Try to get it stuck".
@@ -16,6 +17,7 @@ type visitor struct {
 
 func (v visitor) press(button string) {
 	v.t.Helper()
+	v.Wait(fmt.Sprintf(`document.querySelector("[data-do=%s]").ariaDisabled !== "true"`, button))
 	v.Click(fmt.Sprintf(`document.querySelector("[data-do=%s]")`, button))
 }
 
@@ -178,4 +180,73 @@ func TestTwoWindows(t *testing.T) {
 	state(ben, "held")
 	ben.Close()
 	list.Wait(badge + ` === ""`)
+}
+
+// "Start over" gives back what anybody holds, and begins with the first text, whatever was typed, saved or kept.
+func TestStartOver(t *testing.T) {
+	url, s := start(t)
+	v := visitor{t, browser.Launch(t).Page(t)}
+	v.Look(browser.Look{Width: 1440, Height: 1000})
+	v.Open(url)
+	for _, side := range []string{usualSide, editlockSide} {
+		v.settled(side)
+	}
+	v.press("close")
+	v.believes(editlockSide, "Ben", phaseEditing)
+	v.believes(usualSide, "Ben", phaseEditing)
+	v.Eval(`void (window.texts = [], addEventListener("message", e => { if ("value" in e.data) texts.push(e.data.value) }))`)
+	command := func(what string) {
+		t.Helper()
+		v.Eval(`void (texts.length = 0)`)
+		v.Eval(`void [...document.querySelectorAll(".pane[data-person=Ben] iframe")].forEach((f, i) => f.contentWindow.postMessage({id: "own" + i, ` + what + `}, "*"))`)
+		v.Wait(`texts.length === 2`)
+	}
+	command(`command: "write", text: "Saved."`)
+	command(`command: "save"`)
+	command(`command: "write", text: "Typed."`)
+	v.Eval(`void (window.red = 0, setInterval(() => { if (document.querySelector(".side[data-side=editlock] [data-show=holder] .empty")) red++ }, 20))`)
+	v.press("again")
+	for _, side := range []string{usualSide, editlockSide} {
+		v.reads(side, ".story", "Nothing has happened yet")
+		v.settled(side)
+	}
+	if red := v.Eval(`red`); red != 0.0 {
+		t.Errorf("for %v looks somebody was missing", red)
+	}
+	v.press("reload") // at once, and of a page that is there
+	v.tells(editlockSide, "the same lock, the same fence")
+	v.unharmed()
+	for _, side := range []string{usualSide, editlockSide} {
+		db, err := s.referee.sources[side].open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text string
+		if err := db.QueryRow(`SELECT body FROM articles WHERE id = ?`, article).Scan(&text); err != nil || text != articles.Harbour.Body {
+			t.Errorf("%s begins with %q (%v)", side, text, err)
+		}
+	}
+	// What Ben typed and did not save is not kept for him either.
+	v.Open(fmt.Sprintf("http://127.0.0.1:%d/api/articles/42", s.links[editlockSide]["Ben"].port()))
+	if kept := v.Text(`Object.keys(sessionStorage).join()`); kept == "" || strings.Contains(kept, "draft") {
+		t.Errorf("kept for Ben: %q", kept)
+	}
+}
+
+// A server that is away answers in no JSON: the page says what that means.
+func TestSaveWithoutServer(t *testing.T) {
+	url, _ := start(t)
+	ana := browser.Launch(t).Page(t)
+	ana.Open(url + "articles/43?as=Ana")
+	ana.Wait(`document.querySelector("edit-lock")?.dataset.state === "held"`)
+	for _, away := range []string{`async () => new Response("The server is down", {status: 502})`, `async () => { throw new TypeError("Failed to fetch") }`} {
+		ana.Eval(`void (document.querySelector("output").textContent = "", window.real ??= fetch, window.fetch = ` + away + `)`)
+		ana.Click(`document.querySelector("textarea")`)
+		ana.Type("Ana was here. ")
+		ana.Click(`document.querySelector("button.primary")`)
+		ana.Wait(`document.querySelector("output").innerText === "Not saved: the server does not answer. Your text is kept; try again."`)
+	}
+	ana.Eval(`void (window.fetch = window.real)`)
+	ana.Click(`document.querySelector("button.primary")`)
+	ana.Wait(`document.querySelector("output").innerText.includes("Saved as version 2")`)
 }

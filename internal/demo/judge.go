@@ -32,6 +32,7 @@ type tab struct {
 	Side   string `json:"side"`
 	Person string `json:"person"`
 	Phase  string `json:"phase"`
+	Place  int    `json:"position"` // in the line, as the page was told; 0 if it is not in it
 	cut    bool   // its network
 }
 

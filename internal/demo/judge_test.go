@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,5 +163,16 @@ func TestStories(t *testing.T) {
 				t.Fatalf("%+v", got)
 			}
 		})
+	}
+}
+
+// Who waits is named in the order of the line, whatever the pages are called.
+func TestWaitingInOrder(t *testing.T) {
+	tabs := []tab{
+		{ID: "a", Person: "Ben", Phase: phaseWaiting, Place: 2}, {ID: "b", Person: "Eve", Phase: phaseEditing},
+		{ID: "c", Person: "Ana", Phase: phaseWaiting, Place: 1},
+	}
+	if got := named(make([]string, 3), tabs); !slices.Equal(got, []string{"Ana", "Ben", "somebody"}) {
+		t.Error(got)
 	}
 }

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -180,10 +181,11 @@ func (r *referee) tabsOf(side string) []tab {
 	return tabs
 }
 
-// named puts names to those who wait: editlock tells how many there are, the pages say who.
+// named puts names to those who wait, in their order: editlock tells how many there are, the pages say who, and at which place.
 func named(waiting []string, tabs []tab) []string {
 	names := []string{}
-	for _, t := range tabs {
+	inLine := slices.SortedStableFunc(slices.Values(tabs), func(a, b tab) int { return cmp.Compare(a.Place, b.Place) })
+	for _, t := range inLine {
 		if t.Phase == phaseWaiting && len(names) < len(waiting) {
 			names = append(names, t.Person)
 		}

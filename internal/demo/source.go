@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/editlock/editlock/internal/demo/articles"
+
 	_ "modernc.org/sqlite" // the engine behind sql.Open("sqlite", …)
 )
 
@@ -83,15 +85,19 @@ func (s *source) open(ctx context.Context) (*sql.DB, error) {
 	return db, nil
 }
 
-// forget begins the count of overwritten saves anew.
-func (s *source) forget(ctx context.Context) error { return s.exec(ctx, `DELETE FROM referee`) }
+// forget begins the count of overwritten saves anew, with the article as it was in the beginning. Its version stays: it
+// never falls, or nobody would be let in who has heard of the later one.
+func (s *source) forget(ctx context.Context) error {
+	return s.exec(ctx, `UPDATE articles SET title = ?, body = ? WHERE id = ?; DELETE FROM referee`,
+		articles.Harbour.Title, articles.Harbour.Body, article)
+}
 
-func (s *source) exec(ctx context.Context, query string) error {
+func (s *source) exec(ctx context.Context, query string, args ...any) error {
 	db, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = db.ExecContext(ctx, query)
+	_, err = db.ExecContext(ctx, query, args...)
 	return err
 }
 

@@ -16,8 +16,14 @@ async function prepare() {
 }
 
 async function save(request, options) {
-  const answer = await fetch(...(request ?? await prepare()));
-  const content = await answer.json();
+  const [at, put] = request ?? await prepare();
+  const answer = await fetch(at, put).catch(() => null);
+  // A proxy says in words of its own that the server is away.
+  const content = await answer?.json().catch(() => null);
+  if (!content) {
+    say("Not saved: the server does not answer. Your text is kept; try again.", "bad");
+    return answer?.status ?? 0;
+  }
   if (answer.ok) {
     form().elements.version.value = content.version;
     for (const field of fields()) field.defaultValue = field.value;
@@ -46,7 +52,7 @@ element.addEventListener("submit", async event => {
   try {
     await save(null, {done});
   } catch (error) {
-    say(error.message ?? "Not saved: the server cannot be reached. Your text is still here; save again in a moment.", "bad");
+    say(`Not saved: ${error.message}`, "bad");
   }
 });
 
@@ -67,6 +73,7 @@ window.app = {
     const state = element.lock?.snapshot.state ?? "connecting";
     return phases[state] ?? state;
   },
+  get position() { return element.lock?.snapshot.position ?? 0; },
   get text() { return form().elements.body.value; },
   set text(value) {
     form().elements.body.value = value;

@@ -19,11 +19,20 @@ class Side {
     this.lanes = new Lanes($("canvas", element));
   }
 
-  async start() {
-    this.panes.Ana.open();
+  async start(fresh) {
+    this.panes.Ana.open(fresh);
     // Ana is first. Should she be kept from it, Ben does not wait for her.
     await this.panes.Ana.front.until("editing").catch(() => {});
-    if (!this.panes.Ben.tabs.length) this.panes.Ben.open();
+    if (!this.panes.Ben.tabs.length) this.panes.Ben.open(fresh);
+    await this.panes.Ben.front.until("waiting").catch(() => {});
+  }
+
+  /** Has everybody give back what they have: those in line first, so that nobody is let in on the way out. */
+  async release() {
+    const tabs = people.flatMap(person => this.panes[person].tabs), waiting = tabs.filter(tab => tab.phase === "waiting");
+    for (const some of [waiting, tabs.filter(tab => !waiting.includes(tab))]) {
+      await Promise.all(some.map(tab => Promise.race([tab.do("leave"), new Promise(resolve => setTimeout(resolve, 3000))]).catch(() => {})));
+    }
   }
 
   stop() {
@@ -41,7 +50,7 @@ class Side {
     holder.replaceChildren(...(state.holder ? [...named(state.holder)] : ["nobody"]));
     if (state.fence) holder.append(text("fence", `…${String(state.fence).slice(-5)}`, "Fence " + state.fence));
     if (state.lapsed) holder.append(text("empty", "lease over"));
-    else if (state.empty_for) holder.append(text("empty", state.holder ? `not there, ${state.empty_for} s` : `for ${state.empty_for} s`));
+    else if (state.empty_for && !this.lanes.settling) holder.append(text("empty", state.holder ? `not there, ${state.empty_for} s` : `for ${state.empty_for} s`));
     const known = state.waiting.filter(name => people.includes(name)), more = state.waiting.length - known.length;
     $("[data-show=waiting]", this.element).replaceChildren(...known.flatMap(named),
       ...(more ? [text("more", `+${more}`, "whose page is gone: it keeps its place for some seconds, should it come back")] : []),
@@ -149,11 +158,20 @@ async function press(name) {
 }
 
 async function again() {
-  await control({action: "restore"});
-  sides.forEach(side => side.stop());
-  await control({action: "clear"});
-  await control({action: "forget"});
-  await Promise.all(sides.map(side => side.start()));
+  for (const button of buttons) button.ariaDisabled = "true"; // until both sides have settled
+  sides.forEach(side => { side.lanes.settling = true; });
+  try {
+    await control({action: "restore"});
+    await Promise.all(sides.map(side => side.release()));
+    sides.forEach(side => side.stop());
+    await control({action: "clear"});
+    await control({action: "forget"});
+    sides.forEach(side => { side.lanes.past = []; });
+    await Promise.all(sides.map(side => side.start(true)));
+  } finally {
+    sides.forEach(side => { side.lanes.settling = false; });
+    for (const button of buttons) button.ariaDisabled = "false";
+  }
 }
 
 const buttons = [...document.querySelectorAll("[data-do]")];
@@ -200,7 +218,7 @@ new EventSource(`/demo/events?window=${thisWindow}`).onmessage = event => {
     begun = true;
     // What an earlier visitor left behind is cleared away, unless somebody is at it in another window.
     if (sides.some(side => side.state.tabs.length)) sides.forEach(side => side.start());
-    else again();
+    else again().catch(error => toast(error.message));
   }
   const cut = $("[data-do=cut]"), broken = sides.some(side => side.state.cut.length);
   cut.ariaPressed = String(broken);

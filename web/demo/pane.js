@@ -12,8 +12,16 @@
     }
   };
 
+  // Begun anew: what an earlier page kept of its text is forgotten, and a reload does not forget again.
+  const url = new URL(location.href);
+  if (url.searchParams.has("fresh")) {
+    for (const key of Object.keys(sessionStorage)) if (key.startsWith("editlock draft ")) sessionStorage.removeItem(key);
+    url.searchParams.delete("fresh");
+    history.replaceState(null, "", url);
+  }
+
   const say = message => window.parent.postMessage({pane: true, ...message}, "*");
-  const phase = () => say({phase: window.app?.phase ?? "connecting"});
+  const phase = () => say({phase: window.app?.phase ?? "connecting", position: window.app?.position ?? 0});
   let held; // a save that is under way, and not yet on the wire
 
   const commands = {

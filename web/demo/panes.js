@@ -14,6 +14,7 @@ class Tab {
     this.pane = pane;
     this.id = fresh();
     this.phase = "connecting";
+    this.position = 0; // in the line
     this.calls = new Map();
     this.waits = new Set();
     this.frame = document.createElement("iframe");
@@ -22,7 +23,7 @@ class Tab {
 
   /** Takes what the page in the frame says. */
   hear(message) {
-    if (message.phase) this.set(message.phase);
+    if (message.phase) this.set(message.phase, message.position);
     const call = this.calls.get(message.id);
     if (!call) return;
     this.calls.delete(message.id);
@@ -30,7 +31,8 @@ class Tab {
     else call.resolve(message.value);
   }
 
-  set(phase) {
+  set(phase, position = 0) {
+    this.position = position;
     this.phase = this.frame.dataset.phase = phase;
     report(this, phase);
     for (const wait of this.waits) wait();
@@ -66,7 +68,7 @@ class Tab {
 let reports = Promise.resolve();
 function report(tab, phase) {
   const {side, person} = tab.pane;
-  const body = JSON.stringify({window: thisWindow, tab: tab.id, side, person, phase});
+  const body = JSON.stringify({window: thisWindow, tab: tab.id, side, person, phase, position: tab.position});
   reports = reports.then(() => fetch("/demo/tab", {method: "POST", body})).catch(() => {});
 }
 
@@ -97,8 +99,9 @@ export class Pane {
     this.element.querySelector(".mend").hidden = !yes;
   }
 
-  open() {
-    const tab = new Tab(this, this.base + paths[this.side](this.person));
+  /** Opens a page; `fresh` forgets what earlier ones kept. */
+  open(fresh = false) {
+    const tab = new Tab(this, this.base + paths[this.side](this.person) + (fresh ? "&fresh" : ""));
     this.tabs.push(tab);
     this.element.querySelector(".frames").append(tab.frame);
     report(tab, tab.phase);
