@@ -207,6 +207,8 @@ func TestRefusesToStart(t *testing.T) {
 		{"a port alone", []string{testKey, testSigning}, []string{"--listen=8420"}, []string{"--listen", "127.0.0.1:8420", ":8420"}},
 		{"unknown flag", []string{testKey, testSigning}, []string{"--ttll=30s"}, []string{"--ttll", "Run editlock serve --help"}},
 		{"drain", []string{testKey, testSigning}, []string{"--drain=-1s"}, []string{"--drain"}},
+		{"base path with a wildcard", []string{testKey, testSigning}, []string{"--base-path=/{tenant}"}, []string{"--base-path", "/editlock"}},
+		{"base path with a space", []string{testKey, testSigning}, []string{"--base-path=/edit lock"}, []string{"--base-path", "/editlock"}},
 		{"origin", []string{testKey, testSigning}, []string{"--origin=app.example.org/path"}, []string{"origin"}},
 		{"address in use", []string{testKey, testSigning}, []string{"--listen=" + elsewhere.addr}, []string{"listen"}},
 		{"unknown setting", []string{testKey, testSigning}, []string{"--config=" + file(t, "c.yaml", "lissten: 127.0.0.1:1\n")}, []string{`"lissten"`, "listen"}},

@@ -69,6 +69,9 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if strings.ContainsAny(c.BasePath, "{} \t") {
+		return fmt.Errorf("--base-path is %q: write a plain path such as /editlock, without braces and spaces", c.BasePath)
+	}
 	if c.Drain <= 0 {
 		return errors.New("--drain must be above 0")
 	}
