@@ -276,7 +276,16 @@ func TestHelloAtASlowStore(t *testing.T) {
 	second.send(&wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce(), Resume: hello.Resume})
 	w.connect().closedWith(wire.CloseHelloLate) // it came after the hello
 	open()
-	if got, ok := second.answer().(*wire.Welcome); !ok || !got.Resumed {
+	switch got := second.answer().(type) { // not a close, however slow this machine is too
+	case *wire.Welcome:
+		if !got.Resumed {
+			t.Errorf("%+v", got)
+		}
+	case *wire.Error:
+		if got.Code != wire.Unavailable && got.Code != wire.UnknownOutcome {
+			t.Errorf("%+v", got)
+		}
+	default:
 		t.Errorf("%+v", got)
 	}
 }
