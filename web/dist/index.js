@@ -864,7 +864,9 @@ var passing = [
   "rate_limited",
   "queue_full",
   "shutting_down",
-  "too_many_watches"
+  "too_many_watches",
+  "session_over",
+  "replaced"
 ];
 function isPassing(code) {
   return passing.includes(code);

@@ -173,6 +173,7 @@ function take(s: LockState, view: SnapshotFrame): LockState {
 /** Codes after which the same request may well succeed. */
 const passing: readonly string[] = [
   "unavailable", "unknown_outcome", "rate_limited", "queue_full", "shutting_down", "too_many_watches",
+  "session_over", "replaced",
 ];
 
 export function isPassing(code: string): boolean {
