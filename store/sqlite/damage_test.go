@@ -236,9 +236,9 @@ func TestUnusablePaths(t *testing.T) {
 		at("dangling"):               "leads nowhere",
 		at("fifo"):                   "not a regular file",
 		at("socket"):                 "not a regular file",
-		at("file/below"):             "not a directory",
+		at("file/below"):             "is no directory",
 		at("nul\x00"):                "invalid argument",
-		"/proc/nothing/x.db":         "cannot make the directory",
+		"/proc/nothing/x.db":         "there is no directory",
 		"/proc/self/x.db":            "must be writable",
 		at(strings.Repeat("x", 300)): "name too long",
 	} {

@@ -162,6 +162,9 @@ func checkStorm(t *testing.T, s *Store, got *acks) {
 // Faults: N1, D16
 func TestKilledWhileOpening(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "data.db")
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	whole, began := time.Duration(0), time.Time{}
 	for round := range 13 {
 		cmd, out := child(t, "storm", path)
@@ -175,7 +178,7 @@ func TestKilledWhileOpening(t *testing.T) {
 			}
 			whole = time.Since(began)
 			kill(t, cmd)
-			if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+			if err := errors.Join(os.RemoveAll(filepath.Dir(path)), os.Mkdir(filepath.Dir(path), 0o700)); err != nil {
 				t.Fatal(err)
 			}
 			continue
@@ -186,7 +189,7 @@ func TestKilledWhileOpening(t *testing.T) {
 		mustPut(t, s, store.Op{Key: fmt.Sprint(round)})
 		mustClose(t, s)
 		if round%2 == 0 { // the next one makes it, the one after opens it
-			if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+			if err := errors.Join(os.RemoveAll(filepath.Dir(path)), os.Mkdir(filepath.Dir(path), 0o700)); err != nil {
 				t.Fatal(err)
 			}
 		}
