@@ -87,11 +87,14 @@ func (m *Manager) start(ctx context.Context) error {
 	}
 	var due []string
 	err = m.each(ctx, lockKey, func(rec store.Record) error {
+		name := strings.TrimPrefix(rec.Key, lockKey)
+		m.saw(rec.Rev)
 		s, err := lease.Decode(rec.Data, rec.Rev, lease.State{}, now)
 		if err != nil {
-			return fmt.Errorf("editlock: record of %s: %w", strings.TrimPrefix(rec.Key, lockKey), err)
+			m.log.Error("the record of a lock cannot be read: nobody gets this lock; run the version that wrote it, or delete the record",
+				"resource", name, "key", rec.Key, "error", err)
+			return nil
 		}
-		name := strings.TrimPrefix(rec.Key, lockKey)
 		for id := range s.Names {
 			if m.sessions[id] == nil {
 				// Its record is missing. It is given the time to come back all the same.
@@ -102,7 +105,6 @@ func (m *Manager) start(ctx context.Context) error {
 		if !m.cfg.Rules.Next(s, m.know).IsZero() {
 			due = append(due, name)
 		}
-		m.saw(rec.Rev)
 		return nil
 	})
 	if err != nil {

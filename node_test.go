@@ -137,6 +137,13 @@ func TestRecordOfNewerRulesIsNotWritten(t *testing.T) {
 		}
 		ana.ask("article/2")
 		ana.holds("article/2")
+		m.Close()
+		m = open(t, st, editlock.Config{})
+		list := newPage(t, m, "9", "List")
+		snaps, _, err := list.conn.WatchPrefix(t.Context(), "article/", nil)
+		if err != nil || len(snaps) != 1 || snaps[0].Resource != "article/2" {
+			t.Fatalf("%+v %v", snaps, err)
+		}
 	})
 }
 
