@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -209,4 +210,34 @@ func TestMiddlewareOnline(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("the store does not answer", []string{second}, 503, wire.Unavailable, "")
+}
+
+// A plain form brings its token in a field, and the handler still reads what else was sent.
+func TestMiddlewareTakesTheFieldOfAForm(t *testing.T) {
+	v, err := guard.NewVerifier(key(t, ours))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := sign(t, key(t, ours), lock(func(l *wire.Lock) { l.Resource = "article/42" }))
+	var body string
+	h := v.Middleware(guard.Options{Resource: func(*http.Request) string { return "article/42" }})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { body = r.PostFormValue("body") }))
+	for _, c := range []struct {
+		field, kind string
+		status      int
+	}{
+		{token, "application/x-www-form-urlencoded; charset=utf-8", 200},
+		{"forged", "application/x-www-form-urlencoded", 423},
+		{token, "text/plain", 423},
+	} {
+		form := url.Values{"lock_token": {c.field}, "body": {"Ana was here."}}
+		r := httptest.NewRequest("POST", "/save?lock_token="+token, strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", c.kind)
+		rec := httptest.NewRecorder()
+		body = ""
+		h.ServeHTTP(rec, r)
+		if rec.Code != c.status || (body == "Ana was here.") != (c.status == 200) {
+			t.Errorf("%s as %s: %d, %q", c.field[:6], c.kind, rec.Code, body)
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/editlock/editlock"
@@ -23,8 +24,8 @@ type Options struct {
 	Checker Checker
 }
 
-// Middleware refuses every request but GET, HEAD, OPTIONS and TRACE that carries no good lock token in the header
-// Lock-Token: with 423 when somebody else holds or there is no proof of ever having held, with 409 when the holding is over. The body is
+// Middleware refuses every request but GET, HEAD, OPTIONS and TRACE that carries no good lock token, in the header Lock-Token or,
+// sent by a form, in its field lock_token (the form is parsed for that, and its body then read): with 423 when somebody else holds or there is no proof of ever having held, with 409 when the holding is over. The body is
 // application/problem+json.
 func (v *Verifier) Middleware(o Options) func(http.Handler) http.Handler {
 	if o.Resource == nil {
@@ -57,6 +58,7 @@ func (v *Verifier) admit(r *http.Request, resource string, o Options) (wire.Lock
 	var token string
 	switch values := r.Header.Values(wire.Header); len(values) {
 	case 0:
+		token = formToken(r)
 	case 1:
 		token = values[0]
 	default:
@@ -79,6 +81,16 @@ func (v *Verifier) admit(r *http.Request, resource string, o Options) (wire.Lock
 	return wire.Lock{}, err
 }
 
+// formToken is what <edit-lock> adds to a form that it guards.
+func formToken(r *http.Request) string {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	switch strings.ToLower(strings.TrimSpace(kind)) {
+	case "application/x-www-form-urlencoded", "multipart/form-data":
+		return r.PostFormValue(wire.Field)
+	}
+	return ""
+}
+
 // table says what a refused save is told. The first row that fits counts.
 var table = []struct {
 	err    error
@@ -88,7 +100,7 @@ var table = []struct {
 	{editlock.ErrLocked, wire.Locked, "Somebody else is editing this. Keep your text, and wait for your turn."},
 	{wire.ErrExpired, wire.StaleFence, "Your lock token has expired, and the lock may have passed on. Keep your text, acquire the lock again, and compare before you save."},
 	{editlock.ErrStale, wire.StaleFence, "Your hold has ended, so this may have been changed since. Keep your text, acquire the lock again, and compare before you save."},
-	{ErrNoToken, wire.BadLockToken, "This can be saved only by whoever holds its lock. Acquire it, and send its token in the header Lock-Token."},
+	{ErrNoToken, wire.BadLockToken, "This can be saved only by whoever holds its lock. Acquire it, and send its token in the header Lock-Token, or in the field lock_token of a form."},
 	{ErrOtherResource, wire.BadLockToken, "The lock token is for another resource. Send the one of what is saved."},
 	{ErrOtherUser, wire.BadLockToken, "The lock token is of another user."},
 	{wire.ErrBadToken, wire.BadLockToken, "The lock token was not made by this server. Acquire the lock, and send its token."},

@@ -14,6 +14,9 @@ const Subprotocol = "editlock.v1"
 // Header carries the lock token in a save.
 const Header = "Lock-Token"
 
+// Field is the field of a form in which the browser client sends it.
+const Field = "lock_token"
+
 // Limits of the protocol.
 const (
 	MaxMessage = 16 << 10 // bytes of a message from a client
