@@ -170,15 +170,16 @@ func (r *resource) turn(ops []*op) (left []*op) {
 		// A swap of ours may still make the record. An empty one in its place fails it; the slow pass removes that.
 		stale, cur.Freed = false, now.UTC().Round(0)
 	}
-	before, err1 := lease.Encode(base)
-	after, err2 := lease.Encode(cur)
-	if err := errors.Join(err1, err2); err != nil {
+	after, err := lease.Encode(cur)
+	if err != nil {
 		r.fail(done, err)
 		return ops
 	}
-	if bytes.Equal(before, after) && change == nil && !swap.needed() && !r.unsettled && !stale {
-		r.answer(done, outs, nil)
-		return ops
+	if change == nil && !swap.needed() && !r.unsettled && !stale {
+		if before, err := lease.Encode(base); err == nil && bytes.Equal(before, after) {
+			r.answer(done, outs, nil)
+			return ops
+		}
 	}
 
 	group[0].Data, group[0].Due = after, r.due(cur, now)
