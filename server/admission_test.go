@@ -40,7 +40,7 @@ func TestHandshakesOfOneAddress(t *testing.T) {
 				if status, why := a.enter(honest); status != 0 {
 					t.Errorf("somebody else is refused: %d, %s", status, why)
 				}
-				time.Sleep(refill)
+				<-time.After(refill)
 				for range 4 {
 					if !stays {
 						if status, why := a.enter(stranger); status != 0 {
@@ -68,7 +68,7 @@ func TestPacesAreForgotten(t *testing.T) {
 				}
 				a.leave(addr)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		if n := len(a.paces); n > 5000 {
 			t.Errorf("%d addresses are remembered; 1,000 came in a second", n)
