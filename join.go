@@ -36,6 +36,7 @@ func (m *Manager) join(ctx context.Context) error {
 	n.mu.Lock()
 	n.id, n.rev, n.record, n.others, n.silences = id, rev, record, others, silences
 	n.renewed, n.polled, n.looked = now, now, time.Time{}
+	n.outage = now // whatever was before, no page could answer this node then
 	n.mu.Unlock()
 	return nil
 }

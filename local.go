@@ -36,6 +36,8 @@ type Lock interface {
 	// Fence returns the number of the grant: higher than that of every earlier grant of the resource.
 	Fence() int64
 	// Context is cancelled when the lock is released, or can no longer be trusted: context.Cause is then a *LostError.
+	// One that says ErrUnsure comes of an outage of the store: the same session can acquire it again, with the same fence
+	// if nobody else was granted it; it is given back if that does not happen within 10 s (Rules.Confirm) of the end of the outage.
 	// It does not end with the context that Acquire was given.
 	Context() context.Context
 	// Changed tells those who wait and watch that the content was saved as version.

@@ -180,6 +180,7 @@ func (m *Manager) recheck(id string, why error) error {
 		conn, own := s.conn, s.node == id
 		if own && s.rev == 0 {
 			s.node, conn = m.nodeID(), nil // nothing is stored of it: it is simply this node's
+			s.pulse = m.life.Afresh(s.pulse, time.Now())
 		}
 		s.mu.Unlock()
 		switch {

@@ -118,7 +118,8 @@ func TestKilledServerCostsNobodyAnything(t *testing.T) {
 	c.handOver(t)
 }
 
-// Faults: N3. A deploy: readiness fails first, pages are told to move, the rest is closed with 1012.
+// Faults: N3. A deploy: pages that stay to the end are closed with 1012, the process ends well, and all come back to
+// the next one. That readiness fails first and pages are told to move is shown in package server.
 func TestDeployCostsNobodyAnything(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "--drain=3s")
