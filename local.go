@@ -211,6 +211,9 @@ func (m *Manager) reconcile(now time.Time) {
 		l.c.s.mu.Lock()
 		names := slices.Collect(maps.Keys(l.c.s.in))
 		l.c.s.mu.Unlock()
+		l.mu.Lock()
+		maps.DeleteFunc(l.doubted, func(name string, _ time.Time) bool { return !slices.Contains(names, name) })
+		l.mu.Unlock()
 		for _, name := range names {
 			l.mu.Lock()
 			since, doubted := l.doubted[name]
