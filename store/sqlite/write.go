@@ -23,6 +23,7 @@ type writer struct {
 	db   *sql.DB
 	conn *sql.Conn
 	last int64 // the last revision drawn, kept or not
+	kept int64 // what the file says of the sequence: no revision above it is in use
 
 	begin, commit, rollback, savepoint, undo, release         *sql.Stmt
 	insert, update, remove, present, sequence, catchUp, empty *sql.Stmt
@@ -50,11 +51,11 @@ func openWriter(ctx context.Context, path string, now time.Time) (_ *writer, err
 			return nil, err
 		}
 	}
-	if err := w.conn.QueryRowContext(ctx, "SELECT last FROM sequence").Scan(&w.last); err != nil {
+	if err := w.conn.QueryRowContext(ctx, "SELECT last FROM sequence").Scan(&w.kept); err != nil {
 		return nil, err
 	}
-	// It need not be written: whoever draws a revision writes it.
-	w.last = max(w.last, now.UnixMicro())
+	// It need not be written: whoever draws a revision above what is kept writes it.
+	w.last = max(w.kept, now.UnixMicro())
 	if w.last >= store.MaxRev {
 		return nil, fmt.Errorf("revisions are at their end (%d): the clock of this machine says %v; set it right", w.last, now)
 	}
@@ -98,11 +99,16 @@ func (w *writer) statements() []statement {
 	}
 }
 
+// ahead is how many revisions are reserved with one write of the sequence, which would cost every commit a
+// page of its own. A start goes on above those that were not used.
+const ahead = 4096
+
 // A job is what the goroutine of the writer is asked to do.
 type job struct {
 	batch   []store.Group
 	raise   int64 // with an empty batch
 	results []store.Result
+	keeps   int64 // what the file says of the sequence once it is committed
 	err     error
 	done    chan struct{}
 	state   atomic.Int32 // who was first: the caller who gives up, or the writer that commits
@@ -208,7 +214,9 @@ func (s *Store) do(j *job) {
 		// SQLite may have rolled back by itself. If it has not and this fails as well, the next BEGIN does.
 		_, _ = s.writer.rollback.Exec()
 		j.err = s.failCommit(err)
+		return
 	}
+	s.writer.kept = j.keeps
 }
 
 // failCommit says what became of a transaction whose COMMIT failed. A full disk leaves its frames without the
@@ -248,8 +256,10 @@ func (w *writer) transact(j *job) (wrote bool, err error) {
 		}
 		j.results[i] = store.Result{Rev: rev, Err: err}
 	}
-	if wrote {
-		if _, err := w.sequence.Exec(w.last); err != nil {
+	j.keeps = w.kept
+	if wrote && w.last > w.kept {
+		j.keeps = min(w.last+ahead, store.MaxRev)
+		if _, err := w.sequence.Exec(j.keeps); err != nil {
 			return false, err
 		}
 	}

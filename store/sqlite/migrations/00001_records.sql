@@ -7,7 +7,7 @@ CREATE TABLE records (
     data BLOB    NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The revision that was given last, of the whole store.
+-- No revision above this one was given, in the whole store. The writer keeps it a little ahead of what it gives.
 CREATE TABLE sequence (
     id   INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     last INTEGER NOT NULL
