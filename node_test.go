@@ -303,3 +303,51 @@ func TestTidyKeepsUp(t *testing.T) {
 		}
 	})
 }
+
+// History is kept as long as it should be and not much longer, each entry, however many come in a row.
+func TestHistoryIsKeptAsLongAsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := mem.New()
+		const keep = 10 * time.Hour
+		m := open(t, st, editlock.Config{Retention: keep})
+		s := session(t, m, "1", "Ana")
+		start := time.Now()
+		use := func() {
+			t.Helper()
+			l, err := s.Acquire(t.Context(), doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Release(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hold, err := s.Acquire(t.Context(), "article/held") // whose next entry comes when the first is long gone
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 240 { // 8 h, two entries every 2 min
+			use()
+			pass(2 * time.Minute)
+		}
+		pass(keep + time.Hour - time.Since(start))
+		// Those of the first hour may be gone; no other is.
+		if n := records(t, st, "history/"+doc); n > 480-2*20 || n < 480-2*30 {
+			t.Errorf("%d entries after %v", n, time.Since(start))
+		}
+		entries, _, err := m.History(t.Context(), doc, "", 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if oldest := time.Since(entries[0].Granted.Since); oldest < keep || oldest > keep+keep/30+2*time.Minute {
+			t.Errorf("the oldest is %v old", oldest)
+		}
+		if err := hold.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		pass(keep + keep/30 + time.Minute)
+		if n := records(t, st, "history/"); n != 0 {
+			t.Errorf("%d entries are left", n)
+		}
+	})
+}

@@ -32,6 +32,7 @@ type resource struct {
 	known     bool      // state is what the store had when this node last looked or wrote
 	failed    bool      // the last turn could not be done: the next one by time alone waits a little
 	unsettled bool      // a swap of ours may still land: a further swap has to settle it
+	stood     time.Time // when the last history entry was made that stands for its span
 	news      time.Time // of the first change of which the crowd has not been told; zero: it knows all
 }
 
@@ -141,6 +142,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 		outs   []lease.Outcome
 		change *lease.Change
 		swap   *sessionSwap
+		stands bool // the history entry does
 	)
 	defer func() { swap.release() }()
 	for len(ops) > 0 && change == nil {
@@ -191,7 +193,8 @@ func (r *resource) turn(ops []*op) (left []*op) {
 		group[0] = store.Op{Key: group[0].Key, Expect: r.rev, Delete: true}
 	}
 	if change != nil {
-		op, err := m.historyOp(r.name, change, now)
+		stands = now.Sub(r.stood) >= m.historySpan()
+		op, err := m.historyOp(r.name, change, now, stands)
 		if err != nil {
 			r.fail(done, err)
 			return ops
@@ -205,6 +208,9 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	switch {
 	case err == nil:
 		swap.commit(rev)
+		if stands {
+			r.stood = now
+		}
 		r.commit(cur, rev, group[0].Delete, change, done)
 		r.tell(done, change, !sameView(base, cur))
 		r.answer(done, outs, change)

@@ -85,7 +85,7 @@ func (m *Manager) look(rec store.Record) error {
 		defer cancel()
 		_ = m.do(ctx, rec.Key[len(lockKey):], &op{}) // what fails is still due
 	case strings.HasPrefix(rec.Key, historyKey):
-		return m.remove(rec.Key, rec.Rev)
+		return m.forgetHistory(rec)
 	}
 	return nil
 }
