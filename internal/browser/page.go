@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/inspector"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -298,8 +299,25 @@ func (p *Page) Close() {
 	p.stop()
 }
 
-// Crash kills the tab's process: the page gets no chance to say anything.
+// Crash ends the tab's process as a fault in it would: the page gets no chance to say anything. It returns when the
+// browser has noticed. Until Reload or Open the tab shows an error and answers nothing.
 func (p *Page) Crash() {
 	p.t.Helper()
-	go func() { _, _ = chromedp.Call(p.ctx, page.Crash, cdp.Empty{}) }()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	crashed := make(chan struct{}, 1)
+	err := chromedp.Listen(ctx, func(event any) {
+		if _, ok := event.(*inspector.EventTargetCrashed); ok {
+			crashed <- struct{}{}
+		}
+	})
+	if err != nil {
+		p.t.Fatalf("crash: %v", err)
+	}
+	go func() { _, _ = chromedp.Call(ctx, page.Crash, cdp.Empty{}) }() // which nothing is left to answer
+	select {
+	case <-crashed:
+	case <-ctx.Done():
+		p.t.Fatal("the tab does not crash")
+	}
 }
