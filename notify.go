@@ -1,6 +1,7 @@
 package editlock
 
 import (
+	"runtime"
 	"slices"
 	"time"
 
@@ -25,6 +26,9 @@ func (r *resource) tell(done []*op, change *lease.Change, seen bool) {
 				s.mu.Unlock()
 				if c != nil && !answered(done, c) {
 					c.notify(r.snapshot(s, change))
+					if h == change.Granted {
+						runtime.Gosched() // whoever writes it to the winner goes first
+					}
 				}
 			}
 		}

@@ -189,7 +189,7 @@ func (c *conn) enqueue(r wire.Request) {
 	case full:
 		c.send(&wire.Error{ID: r.RequestID(), Code: wire.RateLimited, Message: "Too many requests wait for an answer. Repeat it after that.", RetryAfter: 1})
 	case start:
-		go c.work()
+		c.srv.pool.run(c.work)
 	}
 }
 
@@ -276,7 +276,7 @@ func (c *conn) sendPong(payload []byte) {
 func (c *conn) write() {
 	if !c.writing {
 		c.writing = true
-		go c.flush()
+		c.srv.pool.run(c.flush)
 	}
 }
 

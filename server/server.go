@@ -29,6 +29,7 @@ type Server struct {
 	upgrader  *gws.Upgrader
 	admission *admission
 	wheel     *wheel
+	pool      *pool
 	strangers strangers
 
 	ctx      context.Context // of the work on requests
@@ -60,6 +61,7 @@ func New(m *editlock.Manager, opts Options) (*Server, error) {
 		conns: map[*conn]struct{}{}, bySession: map[string]*conn{}, empty: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.pool = newPool(s.ctx)
 	s.mux.HandleFunc("GET /v1/socket", s.serveSocket)
 	s.mux.HandleFunc("POST /v1/bye", s.serveBye)
 	s.mux.HandleFunc("GET /healthz", s.serveHealth)
