@@ -29,7 +29,8 @@ type Options struct {
 	// Pause is for how long nothing may have happened before a hand-over is timed, as when people hand over. Default 20 ms;
 	// negative: one comes right after the other.
 	Pause   time.Duration
-	Sockets int // idle sessions for the measurement of memory; default 15000; negative: leave it out
+	AtMost  float64 // Run fails if a hand-over takes longer than so many times its floor (p50); 0: whatever it takes
+	Sockets int     // idle sessions for the measurement of memory; default 15000; negative: leave it out
 	Out     io.Writer
 	// Child gives the command that runs Child with these arguments in a process of its own.
 	Child func(ctx context.Context, args ...string) *exec.Cmd
@@ -100,15 +101,20 @@ func handOvers(ctx context.Context, o Options, dir string) error {
 	}
 	fmt.Fprintf(o.Out, "Hand-over, release sent to grant received, ms (%d rounds each, in turn with the floor, %s)\n", o.Rounds, before)
 	fmt.Fprintf(o.Out, "%8s  %10s %10s  %10s %10s  %12s\n", "waiters", "p50", "p99", "floor p50", "floor p99", "p50 / floor")
+	var errs []error
 	for _, n := range o.Waiters {
 		lock, floor, err := handOver(ctx, dir, n, o.Rounds, o.Pause)
 		if err != nil {
 			return err
 		}
+		times := float64(lock.at(.5)) / float64(floor.at(.5))
 		fmt.Fprintf(o.Out, "%8d  %10s %10s  %10s %10s  %12.2f\n", n, ms(lock.at(.5)), ms(lock.at(.99)),
-			ms(floor.at(.5)), ms(floor.at(.99)), float64(lock.at(.5))/float64(floor.at(.5)))
+			ms(floor.at(.5)), ms(floor.at(.99)), times)
+		if o.AtMost > 0 && times > o.AtMost {
+			errs = append(errs, fmt.Errorf("with %d waiting it takes %.2f times the floor, not %g at most", n, times, o.AtMost))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // relay is a queue of connections that hand something on to one another.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -50,6 +51,19 @@ func TestRun(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "NaN") || strings.Contains(out.String(), "Inf") {
 		t.Error("something was divided by nothing")
+	}
+}
+
+// Who asks for a bound is told when it is passed, and which part of it.
+func TestAtMost(t *testing.T) {
+	o := Options{Dir: t.TempDir(), Waiters: []int{1, 2}, Rounds: 3, Pause: -1, Sockets: -1, Out: io.Discard}
+	o.AtMost = 1e9
+	if err := Run(t.Context(), o); err != nil {
+		t.Error(err)
+	}
+	o.AtMost = 1e-9
+	if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "with 1 waiting") || !strings.Contains(err.Error(), "with 2 waiting") {
+		t.Error(err)
 	}
 }
 
