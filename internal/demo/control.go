@@ -39,35 +39,34 @@ func (s *supervisor) handler() http.Handler {
 	return mux
 }
 
-// control does what a button says to both sides, and answers who held there: the page does the rest in its frames.
+// control does what a button says to both sides; the page does the rest in its frames.
 func (s *supervisor) control(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		Action string `json:"action"`
-		Side   string `json:"side"`   // restore: empty means both
-		Person string `json:"person"` // restore: empty means both
+		Action string            `json:"action"`
+		Who    map[string]string `json:"who"`    // by side: whose page it befalls; of nobody where none is open
+		Side   string            `json:"side"`   // restore: empty means both
+		Person string            `json:"person"` // restore: empty means both
 	}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&in); err != nil {
 		http.Error(w, `The body must be {"action": …}: `+err.Error(), http.StatusBadRequest)
 		return
 	}
-	out := map[string]any{}
 	var err error
 	switch in.Action {
 	case faultKill:
-		out["holders"] = s.referee.happened(in.Action, time.Now())
+		s.referee.happened(in.Action, in.Who, time.Now())
 		for _, p := range s.servers {
 			err = errors.Join(err, p.kill())
 		}
 	case faultCut:
-		holders := s.referee.happened(in.Action, time.Now())
-		out["holders"] = holders
-		for side, holder := range holders {
-			if l := s.links[side][holder]; l != nil {
+		s.referee.happened(in.Action, in.Who, time.Now())
+		for side, person := range in.Who {
+			if l := s.links[side][person]; l != nil {
 				l.cut()
 			}
 		}
 	case faultClose, faultReload, faultDuplicate, faultMalformed, faultStale:
-		out["holders"] = s.referee.happened(in.Action, time.Now())
+		s.referee.happened(in.Action, in.Who, time.Now())
 	case "restore":
 		for side, links := range s.links {
 			for person, l := range links {
@@ -92,8 +91,7 @@ func (s *supervisor) control(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(out)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // tab takes what a pane's page believes.

@@ -122,8 +122,13 @@ func TestStories(t *testing.T) {
 	free := facts{Changes: []change{{Ended: 1763870000012345, Reason: "left", Was: "Ana"}}}
 	late := held
 	late.Refused = &refusedSave{At: at(3), Name: "Ana", Code: "stale_fence", Fence: 1763870000012345, Seen: 1763870000099999}
-	f := fault{at: at(0), holder: "Ana", fence: held.Fence, starts: 1}
+	f := fault{at: at(0), who: "Ana", holder: "Ana", fence: held.Fence, starts: 1}
 	s := scene{up: true, starts: 1, ttl: 10 * time.Second, ping: usualPing, pong: usualPong}
+
+	ben := func(f *fault, _ *scene) { f.who = "Ben" } // Ana's page was gone already
+	alone := func(f *fault, _ *scene) { f.who, f.holder = "Ben", "" }
+	nobody := func(f *fault, _ *scene) { f.who = "" }
+	only := func(phase string) []tab { return []tab{{ID: "2", Person: "Ben", Phase: phase}} }
 
 	for _, c := range []struct {
 		kind   string
@@ -151,6 +156,20 @@ func TestStories(t *testing.T) {
 		{kind: faultMalformed, facts: held, tabs: ana(phaseEditing), tone: "good", want: "No lock changed"},
 		{kind: faultStale, facts: held, tabs: ana(phaseEditing), tone: "busy", want: "held up"},
 		{kind: faultStale, facts: late, tabs: ana(phaseEditing), tone: "good", want: "carried fence …12345; the article had already seen …99999. It was refused with 409"},
+		{kind: faultReload, facts: held, tabs: only(phaseConnecting), change: ben, tone: "busy", want: "Ana, who held the article, has no page here any more, so it befell Ben’s. It said goodbye"},
+		{kind: faultReload, facts: held, tabs: only(phaseWaiting), change: ben, tone: "good", want: "the same place in the line"},
+		{kind: faultReload, facts: left, tabs: only(phaseEditing), change: ben, tone: "good", want: "its turn came"},
+		{kind: faultReload, facts: facts{}, tabs: only(phaseReading), change: alone, tone: "good", want: "Nobody held the article, so it befell Ben’s page. It came back, and only looks on."},
+		{kind: faultClose, facts: held, change: ben, tone: "busy", want: "its place in the line ends after"},
+		{kind: faultClose, facts: free, change: ben, tone: "good", want: "The article is free."},
+		{kind: faultClose, facts: held, tabs: only(phaseWaiting), change: ben, tone: "good", want: "Another tab of the same person goes on"},
+		{kind: faultDuplicate, facts: held, tabs: only(phaseWaiting), change: ben, tone: "good", want: "asks for the article itself"},
+		{kind: faultMalformed, facts: held, tabs: only(phaseWaiting), change: ben, tone: "good", want: "no place in the line changed"},
+		{kind: faultCut, facts: held, tabs: only(phaseWaiting), change: ben, tone: "busy", want: "it cannot say that it is there"},
+		{kind: faultCut, facts: passed, tabs: only(phaseEditing), change: ben, tone: "busy", want: "will stop believing"},
+		{kind: faultCut, facts: held, tabs: only(phaseWaiting), change: func(f *fault, _ *scene) { f.who, f.restored = "Ben", true }, tone: "good", want: "The network is back"},
+		{kind: faultReload, facts: held, change: nobody, tone: "quiet", want: "No page is open on this side"},
+		{kind: faultMalformed, facts: held, tabs: ana(phaseUnsure), change: func(f *fault, _ *scene) { f.cutOff = true }, tone: "quiet", want: "Ana’s network is cut, so no message gets through"},
 	} {
 		t.Run(c.kind+" "+c.want, func(t *testing.T) {
 			f, s := f, s
@@ -163,6 +182,25 @@ func TestStories(t *testing.T) {
 				t.Fatalf("%+v", got)
 			}
 		})
+	}
+}
+
+// The usual design's side says too why a button did nothing there, or to whom.
+func TestUsualStoriesBesideTheHolder(t *testing.T) {
+	s := scene{up: true, starts: 1, ping: usualPing, pong: usualPong, facts: facts{Holder: "Ben"}, tabs: []tab{{ID: "2", Person: "Ben", Phase: phaseEditing}}}
+	for want, f := range map[string]fault{
+		"No page is open on this side":                     {kind: faultReload, holder: "Ana"},
+		"so it befell Ben’s":                               {kind: faultReload, who: "Ben", holder: "Ana"},
+		"Nobody held the article, so it befell":            {kind: faultDuplicate, who: "Ben"},
+		"Ben’s network is gone":                            {kind: faultCut, who: "Ben", holder: "Ana"},
+		"has no page here any more, so it befell Ben’s":    {kind: faultCut, who: "Ben", holder: "Ana", restored: true},
+		"Ben’s network is cut, so no message gets through": {kind: faultMalformed, who: "Ben", holder: "Ben", cutOff: true},
+		"Nobody held the article at that moment":           {kind: faultKill},
+		"Ben goes on editing":                              {kind: faultReload, who: "Ben", holder: "Ben"},
+	} {
+		if got := tellUsual(f, s); !strings.Contains(got.Text, want) {
+			t.Errorf("%+v: %+v", f, got)
+		}
 	}
 }
 

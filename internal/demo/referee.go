@@ -159,7 +159,7 @@ func (r *referee) story(now time.Time, side string, st sideState, l life) tellin
 	if !happened {
 		return telling{Tone: "quiet"}
 	}
-	fault.restored = !slices.Contains(st.Cut, fault.holder)
+	fault.restored = !slices.Contains(st.Cut, fault.who)
 	s := scene{
 		facts: st.facts, tabs: st.Tabs, up: st.Up, starts: l.starts, down: l.down,
 		empty: r.judges[side].emptyFor(now), double: st.Doubled, ttl: r.o.TTL, ping: usualPing, pong: usualPong,
@@ -196,20 +196,18 @@ func named(waiting []string, tabs []tab) []string {
 	return names
 }
 
-// happened notes what a visitor did, and returns who held on each side.
-func (r *referee) happened(kind string, now time.Time) map[string]string {
+// happened notes what a visitor did, and by side to whose page.
+func (r *referee) happened(kind string, who map[string]string, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	holders := map[string]string{}
 	for side, j := range r.judges {
 		f := r.facts[side]
-		holders[side] = f.Holder
+		l := r.s.links[side][who[side]]
 		r.faults[side] = fault{
-			kind: kind, at: now, holder: f.Holder, fence: f.Fence, version: f.Version,
+			kind: kind, at: now, who: who[side], cutOff: l != nil && l.down(), holder: f.Holder, fence: f.Fence, version: f.Version,
 			counts: j.counts, starts: r.s.servers[side].life().starts,
 		}
 	}
-	return holders
 }
 
 // believes notes what a tab says of itself; an empty phase says that it is gone.

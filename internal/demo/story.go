@@ -22,7 +22,9 @@ const (
 type fault struct {
 	kind     string
 	at       time.Time
-	holder   string // who held; the fault befell them
+	who      string // whose page it befell; empty: no page was open
+	cutOff   bool   // that page had no network already
+	holder   string // who held; it befell them, if a page of theirs was open
 	fence    int64
 	version  int64
 	restored bool // the network, since
@@ -80,6 +82,9 @@ func (s scene) grantedAfter(fence int64) *change {
 
 // tellEditlock says what healed the fault, and why, from editlock's history.
 func tellEditlock(f fault, s scene) telling {
+	if t, other := tellOther(f, s); other {
+		return t
+	}
 	same := f.holder != "" && s.Holder == f.holder && s.Fence == f.fence && !s.Lapsed
 	back := same && s.phaseOf(f.holder) == phaseEditing
 	switch f.kind {
@@ -90,9 +95,6 @@ func tellEditlock(f fault, s scene) telling {
 		}
 		return telling{"busy", "A save is held up on its way while the lock changes hands twice …"}
 	case faultDuplicate:
-		if f.holder == "" {
-			return telling{"quiet", "Nobody held the article when the tab was duplicated."}
-		}
 		if same {
 			return telling{"good", fmt.Sprintf("The copy is a session of its own. It was told that %s edits in another tab, and it waits; closing either never frees the other’s lock.", f.holder)}
 		}
@@ -108,9 +110,6 @@ func tellEditlock(f fault, s scene) telling {
 		case same:
 			return telling{"busy", fmt.Sprintf("The server is back, with every lock as it was. Pages return within 4 s; one that does not return loses its lock in 50 s at most, for the outage was ours and not %s’s.", f.holder)}
 		}
-	}
-	if f.holder == "" {
-		return telling{"quiet", "Nobody held the article at that moment."}
 	}
 	if back {
 		return tellKept(f, s)
@@ -207,10 +206,16 @@ func tellUsual(f fault, s scene) telling {
 		return telling{"bad", "The article is free, and a page says: You are waiting. Its user is not in the table any more, so nobody will ever call it."}
 	case !s.up:
 		return telling{"busy", "The server was killed. No clean-up ran. It is being started again …"}
+	case f.idle() != "":
+		return telling{"quiet", f.idle()}
+	case f.beside() && f.kind != faultCut:
+		return telling{"quiet", f.befell()}
 	case f.holder == "":
 		return telling{"quiet", "Nobody held the article at that moment."}
-	case f.kind == faultCut && !f.restored && s.Holder == f.holder:
-		return telling{"busy", fmt.Sprintf("%s’s network is gone, without a close. The server learns of it by a ping that is not answered, within %s; the page is told nothing.", f.holder, seconds(s.ping+s.pong))}
+	case f.kind == faultCut && !f.restored && (f.beside() || s.Holder == f.holder):
+		return telling{"busy", fmt.Sprintf("%s’s network is gone, without a close. The server learns of it by a ping that is not answered, within %s; the page is told nothing.", f.who, seconds(s.ping+s.pong))}
+	case f.kind == faultCut && f.beside():
+		return telling{"quiet", f.befell()}
 	case s.Holder == f.holder && s.phaseOf(f.holder) == phaseEditing:
 		return telling{"quiet", fmt.Sprintf("%s goes on editing.", f.holder)}
 	case s.Holder != "" && s.Holder != f.holder:

@@ -19,6 +19,12 @@ class Side {
     this.lanes = new Lanes($("canvas", element));
   }
 
+  /** Whose page the buttons act on: the holder's, and where that is gone, that of whoever is there. */
+  get who() {
+    const there = people.filter(person => this.panes[person].front);
+    return there.find(person => person === this.state.holder) ?? there.find(person => this.panes[person].front.phase === "waiting") ?? there[0] ?? "";
+  }
+
   async start(fresh) {
     this.panes.Ana.open(fresh);
     // Ana is first. Should she be kept from it, Ben does not wait for her.
@@ -100,16 +106,28 @@ function named(name) {
 }
 
 const sides = [...document.querySelectorAll(".side")].map(element => new Side(element));
-listen(sides.flatMap(side => Object.values(side.panes)));
+listen(sides.flatMap(side => Object.values(side.panes)), () => able());
 
-// What the buttons do in the frames, once the supervisor has done its part and said who held.
+// What the buttons do in the frames, once the supervisor has done its part.
 const deeds = {
   kill() {},
-  cut() {},
-  close: pane => { if (pane.front) pane.close(pane.front); },
-  reload: pane => pane.front && reload(pane.front),
-  duplicate: pane => pane.front && pane.open(),
-  malformed: pane => pane.front?.do("malformed"),
+  cut: pane => pane.mark("network cut"),
+  close(pane) {
+    pane.close(pane.front);
+    pane.mark("tab closed");
+  },
+  async reload(pane) {
+    await reload(pane.front);
+    pane.mark("reloaded");
+  },
+  duplicate(pane) {
+    pane.open();
+    pane.mark("duplicated");
+  },
+  async malformed(pane) {
+    await pane.front.do("malformed");
+    pane.mark("malformed message sent");
+  },
   async stale(pane, side) {
     // A save of the holder's is on its way, and takes long. Meanwhile the lock goes to the other one, who saves, and back.
     const mate = side.panes[other(pane.person)];
@@ -131,35 +149,50 @@ const deeds = {
   },
 };
 
-// A page that is cut off cannot say that it reloads: the frame is told to.
-function reload(tab) {
-  return Promise.race([tab.do("reload"), new Promise(resolve => setTimeout(resolve, 300))]).catch(() => { tab.frame.src = tab.frame.src; });
+// A page that is no page, since its server was down as it was loaded, does not answer: then the frame is told to.
+async function reload(tab) {
+  const silent = new Promise((resolve, reject) => setTimeout(reject, 1000));
+  await Promise.race([tab.do("reload"), silent]).catch(() => { tab.frame.src = tab.url; });
+}
+
+/** Why a button can do nothing at this moment; empty if it can do something. */
+function obstacle(name) {
+  if (!sides.every(side => side.state) || sides.some(side => side.lanes.settling)) return "The demo is starting over. One moment.";
+  if (busy.has(name)) return "That is under way already.";
+  const down = sides.find(side => !side.state.up);
+  if (name === "kill") return down ? `The server of ${down.title} is down already, and is being started again.` : "";
+  const cut = sides.some(side => side.state.cut.length);
+  if (name === "again" || name === "cut" && cut) return "";
+  if (!sides.some(side => side.who)) return "No page is open. Open one with +, or start over.";
+  if (name === "malformed" && !sides.some(side => side.who && !side.state.cut.includes(side.who))) return "The network is cut, so no message gets through. Mend it first.";
+  if (name !== "stale") return "";
+  const early = sides.find(side => side.panes[side.state.holder]?.front?.phase !== "editing");
+  if (early) return `Nobody can edit on the side of ${early.title} just now. Let somebody in first.`;
+  return cut ? "The network is cut. Mend it first." : "";
 }
 
 async function control(body) {
   const answer = await fetch("/demo/control", {method: "POST", body: JSON.stringify(body)});
   if (!answer.ok) throw new Error((await answer.text()).trim());
-  return answer.json();
 }
 
 async function press(name) {
   if (name === "again") return again();
-  if (name === "cut" && sides.some(side => side.state?.cut.length)) return control({action: "restore"});
-  if (name === "stale") {
-    const early = sides.find(side => side.panes[side.state.holder]?.front?.phase !== "editing");
-    if (early) throw new Error(`Nobody can edit on the side of ${early.title} just now. Let somebody in first.`);
-  }
-  const {holders} = await control({action: name});
+  if (name === "cut" && sides.some(side => side.state.cut.length)) return control({action: "restore"});
+  const who = Object.fromEntries(sides.map(side => [side.name, side.who]));
+  await control({action: name, who});
   const results = await Promise.allSettled(sides.map(async side => {
-    return deeds[name](side.panes[holders[side.name]] ?? side.panes.Ana, side);
+    const pane = side.panes[who[side.name]];
+    const through = name !== "malformed" || !side.state.cut.includes(pane?.person);
+    if (pane?.front && through) await deeds[name](pane, side);
   }));
   const failed = results.map((result, i) => result.reason && `${sides[i].title}: ${result.reason.message}`).filter(Boolean);
   if (failed.length) throw new Error(failed.join("; "));
 }
 
 async function again() {
-  for (const button of buttons) button.ariaDisabled = "true"; // until both sides have settled
   sides.forEach(side => { side.lanes.settling = true; });
+  able();
   try {
     await control({action: "restore"});
     await Promise.all(sides.map(side => side.release()));
@@ -170,20 +203,33 @@ async function again() {
     await Promise.all(sides.map(side => side.start(true)));
   } finally {
     sides.forEach(side => { side.lanes.settling = false; });
-    for (const button of buttons) button.ariaDisabled = "false";
+    able();
   }
 }
 
 const buttons = [...document.querySelectorAll("[data-do]")];
+const busy = new Set();
+
+/** Shows which buttons can do something now. */
+function able() {
+  for (const button of buttons) {
+    button.title = obstacle(button.dataset.do);
+    button.ariaDisabled = String(Boolean(button.title));
+  }
+}
+
 async function run(button) {
-  if (button.ariaDisabled === "true") return;
-  button.ariaDisabled = "true";
+  const name = button.dataset.do, why = obstacle(name);
+  if (why) return toast(why); // a button that is dim says why
+  busy.add(name);
+  able();
   try {
-    await press(button.dataset.do);
+    await press(name);
   } catch (error) {
     toast(error.message);
   } finally {
-    button.ariaDisabled = "false";
+    busy.delete(name);
+    able();
   }
 }
 buttons.forEach(button => { button.onclick = () => run(button); });
@@ -214,6 +260,7 @@ new EventSource(`/demo/events?window=${thisWindow}`).onmessage = event => {
   const state = JSON.parse(event.data);
   $("[data-show=ttl]").textContent = `${state.ttl} s`;
   sides.forEach(side => side.show(state[side.name]));
+  able();
   if (!begun) {
     begun = true;
     // What an earlier visitor left behind is cleared away, unless somebody is at it in another window.

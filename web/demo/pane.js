@@ -26,10 +26,16 @@
 
   const commands = {
     reload: () => location.reload(),
-    malformed: () => {
-      const open = [...sockets].filter(socket => socket.readyState === WebSocket.OPEN);
-      open.forEach(socket => socket.send("{ this is no message"));
-      return open.length;
+    malformed: async () => {
+      // Just after a message like this one, or a kill, the page is about to come back.
+      const end = Date.now() + 6000;
+      for (;;) {
+        const open = [...sockets].filter(socket => socket.readyState === WebSocket.OPEN);
+        open.forEach(socket => socket.send("{ this is no message"));
+        if (open.length) return;
+        if (["lost", "reading"].includes(window.app?.phase) || Date.now() > end) throw "the page has no connection on which it could send anything";
+        await new Promise(resolve => setTimeout(resolve, 50));
+      }
     },
     enter: () => window.app.enter(),
     leave: () => window.app.leave(),

@@ -1,7 +1,7 @@
 // The panes: little windows with tabs, each of which is a real page in a frame.
 
-const fresh = () => crypto.randomUUID?.() ?? String(Math.random()).slice(2);
-export const thisWindow = fresh();
+const random = () => crypto.randomUUID?.() ?? String(Math.random()).slice(2);
+export const thisWindow = random();
 
 const paths = {
   usual: person => `/42?as=${person}`,
@@ -10,15 +10,17 @@ const paths = {
 
 /** One open page. */
 class Tab {
-  constructor(pane, url) {
+  constructor(pane, url, fresh) {
     this.pane = pane;
-    this.id = fresh();
+    this.id = random();
     this.phase = "connecting";
     this.position = 0; // in the line
     this.calls = new Map();
     this.waits = new Set();
+    this.url = url;
     this.frame = document.createElement("iframe");
-    this.frame.src = url;
+    this.frame.name = `tab ${++pane.opened}`; // by which its session is found again
+    this.frame.src = url + (fresh ? "&fresh" : "");
   }
 
   /** Takes what the page in the frame says. */
@@ -41,7 +43,7 @@ class Tab {
   /** Has the page do something. */
   do(command, text) {
     return new Promise((resolve, reject) => {
-      const id = fresh();
+      const id = random();
       this.calls.set(id, {resolve, reject});
       setTimeout(() => { if (this.calls.delete(id)) reject(new Error("the page does not answer")); }, 15000);
       this.frame.contentWindow.postMessage({command, id, text}, "*");
@@ -78,6 +80,7 @@ export class Pane {
     this.side = side;
     this.person = person;
     this.tabs = [];
+    this.opened = 0; // so far
     const element = document.getElementById("pane").content.cloneNode(true).firstElementChild;
     element.dataset.person = person;
     element.setAttribute("aria-label", `${person}’s window`);
@@ -99,9 +102,18 @@ export class Pane {
     this.element.querySelector(".mend").hidden = !yes;
   }
 
+  /** Shows for a moment what a button did here. */
+  mark(deed) {
+    clearTimeout(this.marked);
+    delete this.element.dataset.did;
+    void this.element.offsetWidth; // the same twice is shown twice
+    this.element.dataset.did = deed;
+    this.marked = setTimeout(() => { delete this.element.dataset.did; }, 2500);
+  }
+
   /** Opens a page; `fresh` forgets what earlier ones kept. */
   open(fresh = false) {
-    const tab = new Tab(this, this.base + paths[this.side](this.person) + (fresh ? "&fresh" : ""));
+    const tab = new Tab(this, this.base + paths[this.side](this.person), fresh);
     this.tabs.push(tab);
     this.element.querySelector(".frames").append(tab.frame);
     report(tab, tab.phase);
@@ -139,12 +151,13 @@ export class Pane {
   }
 }
 
-/** Gives what frames say to their tabs. */
-export function listen(panes) {
+/** Gives what frames say to their tabs, and then says that there is news. */
+export function listen(panes, news) {
   window.addEventListener("message", event => {
     if (!event.data?.pane) return;
     for (const pane of panes) {
       for (const tab of pane.tabs) if (tab.frame.contentWindow === event.source) tab.hear(event.data);
     }
+    news();
   });
 }

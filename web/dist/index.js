@@ -531,7 +531,7 @@ function framePath() {
   for (let frame = window; frame !== frame.parent; frame = frame.parent) {
     let index = 0;
     while (index < frame.parent.length && frame.parent[index] !== frame) index++;
-    path.unshift(index);
+    path.unshift(frame === window && window.name ? window.name : index);
   }
   return path.length ? path.join(".") : "top";
 }

@@ -128,13 +128,16 @@ export function random(): string {
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The place of this frame in its tab: `top`, or the indexes on the way down. */
+/**
+ * The place of this frame in its tab: `top`, or the way down by indexes. A name of its own stands for its index, which
+ * changes when a frame before it is taken away.
+ */
 function framePath(): string {
-  const path: number[] = [];
+  const path: (number | string)[] = [];
   for (let frame: Window = window; frame !== frame.parent; frame = frame.parent) {
     let index = 0;
     while (index < frame.parent.length && frame.parent[index] !== frame) index++;
-    path.unshift(index);
+    path.unshift(frame === window && window.name ? window.name : index); // those above may be of another origin
   }
   return path.length ? path.join(".") : "top";
 }
