@@ -258,12 +258,12 @@ func TestStoppedClientGivesWay(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "--ttl=10s")
 	ctx := within(t)
-	holder := startPage(t, s.url(), "ana", "article/1")
+	holder := startHolder(t, s.url(), "ana", "article/1")
 	ben := open(t, s.url(), "ben")
 	if _, err := ben.Acquire(ctx, "article/1", true); err != nil {
 		t.Fatal(err)
 	}
-	if err := holder.Signal(syscall.SIGSTOP); err != nil {
+	if err := holder.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()

@@ -45,9 +45,8 @@ var program = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	if url := os.Getenv("EDITLOCK_PROOF_PAGE"); url != "" {
-		pageProcess(url, os.Getenv("EDITLOCK_PROOF_TOKEN"), os.Getenv("EDITLOCK_PROOF_RESOURCE"))
-		return
+	if url := os.Getenv(hostURL); url != "" {
+		beHost(url)
 	}
 	var err error
 	if scratch, err = os.MkdirTemp("", "editlock-proof-"); err != nil {
@@ -220,46 +219,4 @@ func (s *service) signal(sig syscall.Signal) {
 	if err := s.cmd.Process.Signal(sig); err != nil {
 		s.t.Error(err)
 	}
-}
-
-// pageProcess is a page in a process of its own, to be stopped or killed. It holds, and says so.
-func pageProcess(url, token, resource string) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	p, err := swarm.Open(ctx, url, token)
-	if err == nil {
-		_, err = p.Acquire(ctx, resource, true)
-	}
-	if err == nil {
-		_, err = p.AwaitHeld(ctx, resource)
-	}
-	if err != nil {
-		fmt.Println("error:", err)
-		os.Exit(1)
-	}
-	fmt.Println("holds")
-	<-context.Background().Done() // until it is killed
-}
-
-// startPage starts a page process and waits until it holds.
-func startPage(t testing.TB, url, user, resource string) *os.Process {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "EDITLOCK_PROOF_PAGE="+url, "EDITLOCK_PROOF_TOKEN="+token(user), "EDITLOCK_PROOF_RESOURCE="+resource)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || line != "holds\n" {
-		t.Fatalf("the page process: %q %v", line, err)
-	}
-	return cmd.Process
 }
