@@ -75,6 +75,7 @@ type gate struct {
 	store.Store
 	mu   sync.Mutex
 	shut chan struct{} // nil: open
+	late chan struct{} // once closed, what waits has waited for too long; nil: after store.Timeout, as in every store
 }
 
 func (g *gate) Apply(ctx context.Context, batch []store.Group) ([]store.Result, error) {
@@ -82,11 +83,17 @@ func (g *gate) Apply(ctx context.Context, batch []store.Group) ([]store.Result, 
 	shut := g.shut
 	g.mu.Unlock()
 	if shut != nil {
+		var timeout <-chan time.Time
+		if g.late == nil {
+			timeout = time.After(store.Timeout)
+		}
 		select {
 		case <-shut:
 		case <-ctx.Done():
 			return nil, store.ErrUnavailable
-		case <-time.After(store.Timeout): // as every store does
+		case <-g.late:
+			return nil, store.ErrUnavailable
+		case <-timeout:
 			return nil, store.ErrUnavailable
 		}
 	}
@@ -110,19 +117,20 @@ func (g *gate) close() (open func()) {
 // store has not confirmed for long.
 func TestSlowStore(t *testing.T) {
 	t.Parallel()
-	g := &gate{Store: mem.New()}
+	g := &gate{Store: mem.New(), late: make(chan struct{})}
 	w := start(t, brisk, fast, func(o *setup) { o.store = g })
 	c := w.page("ana")
 	open := sync.OnceFunc(g.close())
 	defer open()
 	c.send(&wire.Acquire{ID: 50, Target: target("article/42")})
 	c.send(&wire.Watch{ID: 51, Target: target("article/43")})
-	for acked := int64(0); acked < 10; {
+	for acked := int64(0); acked < 5; {
 		acked = recv(t, c.pings, "a ping").Ack
 	}
 	if len(c.answers) > 0 {
 		t.Fatalf("answered without the store: %+v", <-c.answers)
 	}
+	close(g.late)
 	if f, ok := c.answer().(*wire.Error); !ok || f.ID != 50 || f.Code != wire.Unavailable && f.Code != wire.UnknownOutcome || f.RetryAfter == 0 {
 		t.Fatalf("%+v", f)
 	}
