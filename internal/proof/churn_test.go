@@ -19,12 +19,8 @@ import (
 // Faults: B8.
 func TestChurnLeavesNoGhostAndLosesNoHandOver(t *testing.T) {
 	// One at a time with the other swarms: together they would only measure the machine.
-	const (
-		rounds  = 500
-		clients = 6
-		ttl     = 10 * time.Second
-	)
-	url, m := inProcess(t, editlock.Config{TTL: ttl})
+	const rounds, clients = 500, 6
+	url, m := inProcess(t, editlock.Config{TTL: 10 * time.Second})
 	ctx := within(t)
 	start := time.Now()
 	survivors := make([][]*swarm.Page, rounds)
@@ -68,30 +64,24 @@ func TestChurnLeavesNoGhostAndLosesNoHandOver(t *testing.T) {
 		if err := letIn(ctx, m, survivors[round], article(round)); err != nil {
 			return fmt.Errorf("%s: %w", article(round), err)
 		}
-		p, err := patiently(ctx, url, token(fmt.Sprint("newcomer", round)))
+		gate <- struct{}{}
+		defer func() { <-gate }()
+		p, err := ask(ctx, url, token(fmt.Sprint("newcomer", round)), article(round))
 		if err != nil {
 			return err
 		}
 		defer p.Drop()
-		if _, err := p.Acquire(ctx, article(round), true); err != nil {
-			return err
-		}
-		_, err = p.Await(ctx, article(round), func(s wire.Snapshot) bool {
-			return s.Mine != nil && s.Mine.State == "held" && s.Waiting == 0
-		})
+		_, err = await(ctx, p, article(round), func(s wire.Snapshot) bool { return holds(s) && s.Waiting == 0 })
 		return err
 	})
-	doomed.areGone(t, ttl)
+	doomed.areGone(t)
 }
 
 // visit opens a page that asks for the resource, and leaves after a moment in one of six ways. It returns the page if it
 // stays after all.
 func visit(ctx context.Context, url, user, resource string, moment time.Duration, how int) (*swarm.Page, error) {
-	p, err := patiently(ctx, url, token(user))
+	p, err := ask(ctx, url, token(user), resource)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := p.Acquire(ctx, resource, true); err != nil {
 		return nil, err
 	}
 	if err := pause(ctx, moment); err != nil {
@@ -106,13 +96,17 @@ func visit(ctx context.Context, url, user, resource string, moment time.Duration
 		return nil, p.Bye(ctx)
 	case 2: // stops waiting
 		defer p.Drop()
-		if _, err := p.Cancel(ctx, resource); err != nil {
+		err := insist(ctx, p, func() error {
+			_, err := p.Cancel(ctx, resource)
+			return err
+		})
+		if err != nil {
 			return nil, err
 		}
-		return nil, giveBack(ctx, p, resource) // it may have been confirmed before the cancel
+		return nil, giveBack(ctx, p, resource, p.Fence(resource)) // it may have been confirmed before the cancel
 	case 3:
 		defer p.Drop()
-		return nil, giveBack(ctx, p, resource)
+		return nil, giveBack(ctx, p, resource, p.Fence(resource))
 	case 4: // a reload: the next page resumes the session
 		p.Drop()
 		return p, again(ctx, p)
@@ -121,244 +115,98 @@ func visit(ctx context.Context, url, user, resource string, moment time.Duration
 	}
 }
 
-func giveBack(ctx context.Context, p *swarm.Page, resource string) error {
-	fence := p.Fence(resource)
+func giveBack(ctx context.Context, p *swarm.Page, resource string, fence int64) error {
 	if fence == 0 {
 		return nil
 	}
-	_, err := p.Release(ctx, resource, fence, "")
-	return err
+	return insist(ctx, p, func() error {
+		_, err := p.Release(ctx, resource, fence, "")
+		return err
+	})
 }
 
-// letIn waits until each of the pages has held, in whatever order, and given back.
-func letIn(ctx context.Context, m *editlock.Manager, pages []*swarm.Page, resource string) error {
-	last := int64(0)
-	for range pages {
-		holder, err := anyHolder(ctx, pages, resource)
-		if err != nil {
+// ask opens a page that asks for the resource.
+func ask(ctx context.Context, url, token, resource string) (*swarm.Page, error) {
+	p, err := patiently(ctx, url, token)
+	if err != nil {
+		return nil, err
+	}
+	return p, acquire(ctx, p, resource)
+}
+
+func acquire(ctx context.Context, p *swarm.Page, resource string) error {
+	return insist(ctx, p, func() error {
+		_, err := p.Acquire(ctx, resource, true)
+		return err
+	})
+}
+
+// insist makes a request as a page does: whose connection ends meanwhile comes back, and asks again. A machine that is
+// full lets pongs be late.
+func insist(ctx context.Context, p *swarm.Page, request func() error) error {
+	for {
+		err := request()
+		if !errors.Is(err, swarm.ErrDisconnected) {
 			return err
 		}
-		fence := holder.Fence(resource)
-		if fence <= last {
-			return fmt.Errorf("fence %d after %d", fence, last)
-		}
-		last = fence
-		if err := m.Check(ctx, resource, sessionOf(holder), fence); err != nil {
-			return fmt.Errorf("a page believes, but %w", err)
-		}
-		if _, err := holder.Release(ctx, resource, fence, ""); err != nil {
+		if err := again(ctx, p); err != nil {
 			return err
 		}
 	}
-	return nil
+}
+
+// await waits for a state of the resource as a page does that comes back whenever its connection ends.
+func await(ctx context.Context, p *swarm.Page, resource string, ok func(wire.Snapshot) bool) (wire.Snapshot, error) {
+	for {
+		s, err := p.Await(ctx, resource, func(s wire.Snapshot) bool { return ok(s) || p.Closed() != nil })
+		if err != nil || p.Closed() == nil {
+			return s, err
+		}
+		if err := again(ctx, p); err != nil {
+			return s, err
+		}
+		if _, resumed := p.Session(); !resumed { // it was away for longer than the TTL
+			if err := acquire(ctx, p, resource); err != nil {
+				return s, err
+			}
+		}
+	}
+}
+
+func holds(s wire.Snapshot) bool { return s.Mine != nil && s.Mine.State == "held" }
+
+// letIn waits until each of the pages has held, in whatever order, and given back.
+func letIn(ctx context.Context, m *editlock.Manager, pages []*swarm.Page, resource string) error {
+	errs := make([]error, len(pages))
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	last := int64(0)
+	for i, p := range pages {
+		all.Go(func() {
+			s, err := await(ctx, p, resource, holds)
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			mu.Lock()
+			if s.Mine.Fence <= last {
+				errs[i] = fmt.Errorf("fence %d after %d", s.Mine.Fence, last)
+			}
+			last = s.Mine.Fence
+			mu.Unlock()
+			if err := m.Check(ctx, resource, sessionOf(p), s.Mine.Fence); err != nil && !errors.Is(err, editlock.ErrUnavailable) {
+				errs[i] = fmt.Errorf("a page believes, but %w", err)
+			}
+			if err := giveBack(ctx, p, resource, s.Mine.Fence); err != nil {
+				errs[i] = err
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 func sessionOf(p *swarm.Page) string {
 	id, _ := p.Session()
 	return id
-}
-
-// anyHolder waits until one of the pages holds.
-func anyHolder(ctx context.Context, pages []*swarm.Page, resource string) (*swarm.Page, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	found := make(chan *swarm.Page, len(pages))
-	errs := make(chan error, len(pages))
-	for _, p := range pages {
-		go func() {
-			if _, err := p.AwaitHeld(ctx, resource); err != nil {
-				errs <- err
-				return
-			}
-			found <- p
-		}()
-	}
-	var all []error
-	for range pages {
-		select {
-		case p := <-found:
-			return p, nil
-		case err := <-errs:
-			all = append(all, err)
-		}
-	}
-	return nil, errors.Join(all...)
-}
-
-// doomed is pages in a handful of processes that are killed, and started again.
-type doomed struct {
-	url  string
-	m    *editlock.Manager
-	cell [5]cell
-
-	mu              sync.Mutex
-	killed          int // processes
-	holders         []victim
-	waiters, others int
-	resources       map[string]bool // of which a holder or a waiter was killed
-}
-
-// cell is the place of one process.
-type cell struct {
-	mu     sync.Mutex
-	random *rand.Rand
-	host   *host
-	room   int // how many more pages the process gets before it is killed
-}
-
-// victim held when its process was killed.
-type victim struct {
-	resource, session string
-	fence             int64
-	at                time.Time
-}
-
-func newDoomed(t *testing.T, url string, m *editlock.Manager) *doomed {
-	d := &doomed{url: url, m: m, resources: map[string]bool{}}
-	for i := range d.cell {
-		c := &d.cell[i]
-		c.random = rand.New(rand.NewPCG(2, uint64(i)))
-		t.Cleanup(func() {
-			if c.host != nil {
-				c.host.kill()
-			}
-		})
-	}
-	return d
-}
-
-// visit opens a page that asks for the resource in one of the processes. It returns after a moment, or when the process
-// was killed before that. The page lives until its process is killed.
-func (d *doomed) visit(ctx context.Context, user, resource string, moment time.Duration) error {
-	h, g, err := d.invite(ctx, user, resource, moment)
-	if err != nil {
-		return err
-	}
-	return stay(ctx, h, g, moment)
-}
-
-// stay waits for the answer to a page, or the end of its process, and a moment longer.
-func stay(ctx context.Context, h *host, g *guest, moment time.Duration) error {
-	select {
-	case <-g.asked:
-		return pause(ctx, moment)
-	case <-h.gone:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// invite opens the page. The last one that a process has room for brings its end, a moment later. By then most of its
-// pages have been answered; the last ones are anywhere between connecting and holding.
-func (d *doomed) invite(ctx context.Context, user, resource string, moment time.Duration) (*host, *guest, error) {
-	c := &d.cell[rand.IntN(len(d.cell))]
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.host == nil {
-		var err error
-		if c.host, err = startHost(d.url); err != nil {
-			return nil, nil, err
-		}
-		c.room = 6 + c.random.IntN(16)
-	}
-	h := c.host
-	g, err := h.invite(user, resource)
-	if err != nil {
-		return nil, nil, err
-	}
-	if c.room--; c.room == 0 {
-		for _, g := range h.guests[:len(h.guests)-2] {
-			if err := stay(ctx, h, g, 0); err != nil {
-				return nil, nil, err
-			}
-		}
-		if err := pause(ctx, moment); err != nil {
-			return nil, nil, err
-		}
-		c.host = nil
-		return h, g, d.kill(ctx, h)
-	}
-	return h, g, nil
-}
-
-// kill kills a process, and notes where its pages stood.
-func (d *doomed) kill(ctx context.Context, h *host) error {
-	select {
-	case <-h.gone:
-		return fmt.Errorf("a process of pages ended by itself: %v", h.cmd.ProcessState)
-	default:
-	}
-	h.kill()
-	at := time.Now()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.killed++
-	for _, g := range h.guests {
-		s := g.last()
-		if s.Error != "" {
-			return fmt.Errorf("%s: a page: %s", g.resource, s.Error)
-		}
-		switch {
-		case s.State == "waiting":
-			d.waiters++
-		case s.State == "held" && d.m.Check(ctx, g.resource, s.Session, s.Fence) == nil: // a ghost, if it stays so
-			d.holders = append(d.holders, victim{g.resource, s.Session, s.Fence, at})
-		default:
-			d.others++
-			continue
-		}
-		d.resources[g.resource] = true
-	}
-	return nil
-}
-
-// killAll kills the processes that are left. A churn whose kills hit too few is void.
-func (d *doomed) killAll(t *testing.T) {
-	t.Helper()
-	for i := range d.cell {
-		if c := &d.cell[i]; c.host != nil {
-			if err := d.kill(t.Context(), c.host); err != nil {
-				t.Fatal(err)
-			}
-			c.host = nil
-		}
-	}
-	t.Logf("%d processes were killed, with %d holders and %d waiters in %d resources, and %d other pages",
-		d.killed, len(d.holders), d.waiters, len(d.resources), d.others)
-	if len(d.holders) < 60 || d.waiters < 300 || len(d.resources) < 250 {
-		t.Error("void: at least 60 holders and 300 waiters in 250 resources were to be killed")
-	}
-}
-
-// areGone looks for each holder that was killed at how its holding ended: once, by time, and in time.
-func (d *doomed) areGone(t *testing.T, ttl time.Duration) {
-	t.Helper()
-	handedOver := 0
-	for _, v := range d.holders {
-		entries, _, err := d.m.History(t.Context(), v.resource, "", 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var ended []editlock.HistoryEntry
-		for _, e := range entries {
-			if e.Ended != nil && e.Ended.Session == v.session && e.Ended.Fence == v.fence {
-				ended = append(ended, e)
-			}
-		}
-		if len(ended) != 1 || ended[0].Ended.Reason != editlock.Expired {
-			t.Errorf("%s: a killed holder with fence %d ended %d times: %+v", v.resource, v.fence, len(ended), ended)
-			continue
-		}
-		if after := ended[0].Ended.Over.Sub(v.at); after > ttl+5*time.Second {
-			t.Errorf("%s: a killed holder was over only after %v", v.resource, after)
-		}
-		if ended[0].Granted != nil {
-			handedOver++
-		}
-	}
-	t.Logf("%d of %d killed holders handed over to the next in line", handedOver, len(d.holders))
-	if handedOver < len(d.holders)/2 {
-		t.Error("void: at least half of the killed holders were to have somebody behind them")
-	}
 }

@@ -149,11 +149,8 @@ func beHost(url string) {
 
 // beGuest asks for the resource, and says where the page stands for as long as it lives.
 func beGuest(ctx context.Context, url string, n int, i invitation, said chan<- standing) error {
-	p, err := patiently(ctx, url, i.Token)
+	p, err := ask(ctx, url, i.Token, i.Resource)
 	if err != nil {
-		return err
-	}
-	if _, err := p.Acquire(ctx, i.Resource, true); err != nil {
 		return err
 	}
 	before := standing{}
