@@ -397,24 +397,24 @@ async function ask(auth, good2) {
   throw unavailable("the function auth", "gave none");
 }
 async function fetchToken(url) {
-  let answer, text2;
+  let answer2, text2;
   try {
-    answer = await fetch(url, {
+    answer2 = await fetch(url, {
       credentials: "same-origin",
       cache: "no-store",
       headers: { Accept: "application/json, text/plain" }
     });
-    text2 = await answer.text();
+    text2 = await answer2.text();
   } catch (error) {
     throw unavailable(url, `cannot be reached: ${String(error)}`);
   }
-  const { status: status2 } = answer;
+  const { status: status2 } = answer2;
   if (status2 === 401 || status2 === 403) {
     throw new EditlockError("unauthenticated", `No access token: ${url} answered ${status2}. Log in again.`);
   }
-  const said = `answered ${status2}${answer.redirected ? `, redirected to ${answer.url}` : ""}`;
-  if (!answer.ok) throw unavailable(url, said);
-  const html = /html/.test(answer.headers.get("Content-Type") ?? "") || text2.trimStart().startsWith("<");
+  const said = `answered ${status2}${answer2.redirected ? `, redirected to ${answer2.url}` : ""}`;
+  if (!answer2.ok) throw unavailable(url, said);
+  const html = /html/.test(answer2.headers.get("Content-Type") ?? "") || text2.trimStart().startsWith("<");
   if (html) throw unavailable(url, `${said}, with HTML instead of a token`);
   const token = text2.trimStart().startsWith("{") ? tokenIn(text2) : text2.trim();
   if (!token) throw unavailable(url, `${said}, without a token`);
@@ -431,6 +431,7 @@ function tokenIn(json) {
 
 // src/slot.ts
 var letGo = 400;
+var answer = 500;
 var Slot = class _Slot {
   constructor(key2) {
     this.key = key2;
@@ -438,17 +439,25 @@ var Slot = class _Slot {
   key;
   stored = fresh();
   free = null;
+  channel = null;
   /** Finds this tab's own session, or makes room for a new one. */
   static async claim(base) {
     const slot = new _Slot(`editlock ${base} ${framePath()}`);
     const before = slot.read();
-    if (before && await slot.hold(before.id, letGo)) {
+    if (before && await slot.hold(before.id)) {
       slot.stored = before;
     } else {
       slot.write(fresh());
-      await slot.hold(slot.stored.id, letGo);
+      if ("locks" in navigator) await slot.hold(slot.stored.id);
+      else slot.listen(slot.stored.id, () => true);
     }
     return slot;
+  }
+  /** Whether the session is still this tab's. Where it may be another's, it is given up here. */
+  async still() {
+    if ("locks" in navigator || await this.ask(this.stored.id, "0")) return true;
+    this.discard();
+    return false;
   }
   /** What the next hello proves itself with. It is stored already, so that a repeat is the same. */
   get credentials() {
@@ -462,6 +471,11 @@ var Slot = class _Slot {
   /** Forgets the session: the next hello makes a new one. */
   forget() {
     this.write({ id: this.stored.id, nonce: random() });
+  }
+  /** The session goes on elsewhere, or not at all: neither its name nor its credentials are this tab's any more. */
+  discard() {
+    this.write(fresh());
+    this.release();
   }
   /** Lets the next document of this tab have the slot. */
   release() {
@@ -486,37 +500,55 @@ var Slot = class _Slot {
     } catch {
     }
   }
-  hold(id, patience3) {
-    const name = `editlock:${id}`;
-    if (!("locks" in navigator)) return this.holdByAsking(name);
+  hold(id) {
+    if (!("locks" in navigator)) return this.ask(id, "1");
     const given = new AbortController();
-    const timer = setTimeout(() => given.abort(), patience3);
+    const timer = setTimeout(() => given.abort(), letGo);
     return new Promise((resolve) => {
       const until = new Promise((free) => this.free = free);
-      navigator.locks.request(name, { signal: given.signal }, () => {
+      navigator.locks.request(`editlock:${id}`, { signal: given.signal }, () => {
         clearTimeout(timer);
         resolve(true);
         return until;
       }).catch(() => resolve(false));
     });
   }
-  /** Without Web Locks, which insecure pages do not have: ask the other tabs. One that is frozen cannot answer. */
-  holdByAsking(name) {
-    if (typeof BroadcastChannel === "undefined") return Promise.resolve(true);
-    const channel = new BroadcastChannel(name);
-    return new Promise((resolve) => {
-      let ours = true;
-      channel.onmessage = (message) => {
-        if (message.data === "taken") ours = false;
-      };
-      channel.postMessage("taken?");
-      setTimeout(() => {
-        if (!ours) channel.close();
-        else channel.onmessage = (message) => message.data === "taken?" && channel.postMessage("taken");
-        this.free = () => channel.close();
-        resolve(ours);
-      }, 150);
+  /**
+   * Asks the other tabs whether one of them has the slot. Of several that ask at the same time the one with the lowest
+   * mark has it; `rank`, its first character, puts those that had it before in front of those that start.
+   */
+  ask(id, rank) {
+    const mark = rank + random();
+    let ours = true;
+    const channel = this.listen(id, (theirs) => {
+      if (theirs < mark) ours = false;
+      return ours;
+    }, (told) => {
+      if (told === mark) ours = false;
     });
+    if (!channel) return Promise.resolve(true);
+    channel.postMessage({ ask: mark });
+    return new Promise((resolve) => {
+      setTimeout(() => {
+        if (!ours) this.release();
+        else if (this.channel === channel) this.listen(id, () => true);
+        resolve(ours);
+      }, answer);
+    });
+  }
+  /** Hears what other tabs ask about the slot, and tells those that `refuses` says must not have it. */
+  listen(id, refuses, told) {
+    if (typeof BroadcastChannel === "undefined") return null;
+    const channel = this.channel ??= new BroadcastChannel(`editlock:${id}`);
+    this.free = () => {
+      channel.close();
+      this.channel = null;
+    };
+    channel.onmessage = ({ data }) => {
+      if (typeof data.taken === "string") told?.(data.taken);
+      if (typeof data.ask === "string" && refuses(data.ask)) channel.postMessage({ taken: data.ask });
+    };
+    return channel;
   }
 };
 function fresh() {
@@ -637,8 +669,10 @@ var Connection = class {
     this.lastTry = this.clock();
     const life = this.life;
     try {
-      const slot = this.slot ?? await Slot.claim(this.base);
+      const before = this.slot;
+      const slot = before && await before.still() ? before : await Slot.claim(this.base);
       if (life !== this.life) return slot.release();
+      if (slot !== before) this.believed = null;
       this.slot = slot;
       const token = await this.access.get();
       if (life !== this.life) return;
@@ -717,7 +751,8 @@ var Connection = class {
       case "never":
         this.believed = null;
         if (sessionOver(code)) {
-          this.slot?.forget();
+          this.slot?.discard();
+          this.slot = null;
           break;
         }
         this.wanted = false;
@@ -2286,14 +2321,14 @@ async function fetchFresh(url, tag, resource, version, grant) {
   }
 }
 async function fetchOnce(url, tag, resource, grant) {
-  const answer = await fetch(url, {
+  const answer2 = await fetch(url, {
     cache: "no-store",
     credentials: "same-origin",
     signal: grant.signal,
     headers: { Accept: "text/html", ...grant.headers }
   });
-  if (!answer.ok) throw new Error(`This page answered ${answer.status} when it was loaded again.`);
-  const page = parse(await answer.text());
+  if (!answer2.ok) throw new Error(`This page answered ${answer2.status} when it was loaded again.`);
+  const page = parse(await answer2.text());
   const content = [...page.querySelectorAll(tag)].find((element2) => element2.getAttribute("resource") === resource);
   if (!content) throw new StaleError("This page does not show the form any more. Are you still logged in?");
   return { content, version: content.getAttribute("version") };
@@ -2503,7 +2538,7 @@ function notice(s, now) {
       if (!s.editable) return make("calm", "clock", "checking", now.saving ? ["saveLater"] : [], []);
       return make("warn", "plug", "unsure", [now.overdue ? "unsureOver" : now.saving ? "saveLater" : "unsureDetail"], []);
     case "lost": {
-      const moved = s.lost?.reason === "handed_over" && s.holder?.yours === true;
+      const moved = s.holder?.yours === true && (s.lost?.reason === "handed_over" || s.lost?.reason === null);
       const title = moved ? "lostMoved" : (s.lost?.reason && lostTexts[s.lost.reason]) ?? "lostExpired";
       const details = [];
       if (others && !s.holder?.yours) details.push("nowEditing");

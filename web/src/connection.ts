@@ -121,8 +121,10 @@ export class Connection implements LinkEvents {
     this.lastTry = this.clock();
     const life = this.life;
     try {
-      const slot = this.slot ?? (await Slot.claim(this.base));
+      const before = this.slot;
+      const slot = before && (await before.still()) ? before : await Slot.claim(this.base);
       if (life !== this.life) return slot.release();
+      if (slot !== before) this.believed = null;
       this.slot = slot;
       const token = await this.access.get();
       if (life !== this.life) return;
@@ -213,7 +215,8 @@ export class Connection implements LinkEvents {
       case "never":
         this.believed = null;
         if (sessionOver(code)) {
-          this.slot?.forget();
+          this.slot?.discard();
+          this.slot = null;
           break;
         }
         this.wanted = false;

@@ -76,7 +76,8 @@ export function notice(s: LockSnapshot, now: Situation): Notice | null {
       if (!s.editable) return make("calm", "clock", "checking", now.saving ? ["saveLater"] : [], []);
       return make("warn", "plug", "unsure", [now.overdue ? "unsureOver" : now.saving ? "saveLater" : "unsureDetail"], []);
     case "lost": {
-      const moved = s.lost?.reason === "handed_over" && s.holder?.yours === true;
+      // Without a reason it has not ended: another tab goes on with this one's session.
+      const moved = s.holder?.yours === true && (s.lost?.reason === "handed_over" || s.lost?.reason === null);
       const title = moved ? "lostMoved" : (s.lost?.reason && lostTexts[s.lost.reason]) ?? "lostExpired";
       const details: Text[] = [];
       if (others && !s.holder?.yours) details.push("nowEditing");

@@ -2,7 +2,9 @@
 //
 // Session storage survives a reload, is copied into a duplicated tab, and is shared by the same-origin frames of
 // a tab. So a slot is named by the place of its frame, and counts as ours only while this document holds a Web
-// Lock of the slot's random name, which the first tab still holds when a second one starts with a copy.
+// Lock of the slot's random name, which the first tab still holds when a second one starts with a copy. Insecure pages
+// have no Web Locks: there the tabs ask one another by that name. One that is frozen or busy cannot answer, so a
+// tab that comes back asks as well, and yields to the one that goes on with its session.
 
 interface Stored {
   readonly id: string;
@@ -17,10 +19,13 @@ export interface Credentials {
 
 /** How long the document before this one, in the same tab, may take to let go of the slot. */
 const letGo = 400;
+/** How long other tabs may take to answer, where there are no Web Locks. */
+const answer = 500;
 
 export class Slot {
   private stored: Stored = fresh();
   private free: (() => void) | null = null;
+  private channel: BroadcastChannel | null = null;
 
   private constructor(private readonly key: string) {}
 
@@ -28,14 +33,22 @@ export class Slot {
   static async claim(base: string): Promise<Slot> {
     const slot = new Slot(`editlock ${base} ${framePath()}`);
     const before = slot.read();
-    if (before && (await slot.hold(before.id, letGo))) {
+    if (before && (await slot.hold(before.id))) {
       slot.stored = before;
     } else {
       // Nothing here, or a copy of what another tab is using: a session of our own.
       slot.write(fresh());
-      await slot.hold(slot.stored.id, letGo);
+      if ("locks" in navigator) await slot.hold(slot.stored.id);
+      else slot.listen(slot.stored.id, () => true); // a new name: nobody else has it
     }
     return slot;
+  }
+
+  /** Whether the session is still this tab's. Where it may be another's, it is given up here. */
+  async still(): Promise<boolean> {
+    if ("locks" in navigator || (await this.ask(this.stored.id, "0"))) return true;
+    this.discard();
+    return false;
   }
 
   /** What the next hello proves itself with. It is stored already, so that a repeat is the same. */
@@ -52,6 +65,12 @@ export class Slot {
   /** Forgets the session: the next hello makes a new one. */
   forget(): void {
     this.write({ id: this.stored.id, nonce: random() });
+  }
+
+  /** The session goes on elsewhere, or not at all: neither its name nor its credentials are this tab's any more. */
+  discard(): void {
+    this.write(fresh());
+    this.release();
   }
 
   /** Lets the next document of this tab have the slot. */
@@ -81,15 +100,14 @@ export class Slot {
     }
   }
 
-  private hold(id: string, patience: number): Promise<boolean> {
-    const name = `editlock:${id}`;
-    if (!("locks" in navigator)) return this.holdByAsking(name);
+  private hold(id: string): Promise<boolean> {
+    if (!("locks" in navigator)) return this.ask(id, "1");
     const given = new AbortController();
-    const timer = setTimeout(() => given.abort(), patience);
+    const timer = setTimeout(() => given.abort(), letGo);
     return new Promise((resolve) => {
       const until = new Promise<void>((free) => (this.free = free));
       navigator.locks
-        .request(name, { signal: given.signal }, () => {
+        .request(`editlock:${id}`, { signal: given.signal }, () => {
           clearTimeout(timer);
           resolve(true);
           return until;
@@ -98,23 +116,43 @@ export class Slot {
     });
   }
 
-  /** Without Web Locks, which insecure pages do not have: ask the other tabs. One that is frozen cannot answer. */
-  private holdByAsking(name: string): Promise<boolean> {
-    if (typeof BroadcastChannel === "undefined") return Promise.resolve(true);
-    const channel = new BroadcastChannel(name);
-    return new Promise((resolve) => {
-      let ours = true;
-      channel.onmessage = (message) => {
-        if (message.data === "taken") ours = false;
-      };
-      channel.postMessage("taken?");
-      setTimeout(() => {
-        if (!ours) channel.close();
-        else channel.onmessage = (message) => message.data === "taken?" && channel.postMessage("taken");
-        this.free = () => channel.close();
-        resolve(ours);
-      }, 150);
+  /**
+   * Asks the other tabs whether one of them has the slot. Of several that ask at the same time the one with the lowest
+   * mark has it; `rank`, its first character, puts those that had it before in front of those that start.
+   */
+  private ask(id: string, rank: "0" | "1"): Promise<boolean> {
+    const mark = rank + random();
+    let ours = true;
+    const channel = this.listen(id, (theirs) => {
+      if (theirs < mark) ours = false;
+      return ours;
+    }, (told) => {
+      if (told === mark) ours = false;
     });
+    if (!channel) return Promise.resolve(true);
+    channel.postMessage({ ask: mark });
+    return new Promise((resolve) => {
+      setTimeout(() => {
+        if (!ours) this.release();
+        else if (this.channel === channel) this.listen(id, () => true);
+        resolve(ours);
+      }, answer);
+    });
+  }
+
+  /** Hears what other tabs ask about the slot, and tells those that `refuses` says must not have it. */
+  private listen(id: string, refuses: (mark: string) => boolean, told?: (mark: string) => void): BroadcastChannel | null {
+    if (typeof BroadcastChannel === "undefined") return null;
+    const channel = (this.channel ??= new BroadcastChannel(`editlock:${id}`));
+    this.free = () => {
+      channel.close();
+      this.channel = null;
+    };
+    channel.onmessage = ({ data }: MessageEvent<{ ask?: unknown; taken?: unknown }>) => {
+      if (typeof data.taken === "string") told?.(data.taken);
+      if (typeof data.ask === "string" && refuses(data.ask)) channel.postMessage({ taken: data.ask });
+    };
+    return channel;
   }
 }
 

@@ -39,6 +39,8 @@ const rows: [string, Partial<LockSnapshot>, Partial<Situation>, string][] = [
   ["taken over, text typed", { state: "lost", holder: ana, lost: { fence: 1, reason: "taken_over", at: null } }, { dirty: true },
     "warn lostTaken [nowEditing,textHere] (wait,copy)"],
   ["moved", { state: "lost", holder: { ...ana, yours: true }, lost: { fence: 1, reason: "handed_over", at: null } }, {}, "warn lostMoved [] (move)"],
+  ["another tab goes on with the session", { state: "lost", holder: { ...ana, yours: true }, lost: { fence: 1, reason: null, at: null } }, { dirty: true },
+    "warn lostMoved [textHere] (move,copy)"],
   ["over and free", { state: "lost", lost: { fence: 1, reason: "expired", at: null } }, {}, "warn lostExpired [] (edit)"],
   ["waiting with text kept", { state: "waiting", holder: ana, position: 1 }, { draft: true }, "busy editing [since,next,draft] (stop,copy)"],
   ["in again with text kept", { state: "held" }, { draft: true }, "warn draft [draftDetail] (restore,copy,dismiss)"],
