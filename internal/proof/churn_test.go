@@ -71,8 +71,11 @@ func TestChurnLeavesNoGhostAndLosesNoHandOver(t *testing.T) {
 			return err
 		}
 		defer p.Drop()
-		_, err = await(ctx, p, article(round), func(s wire.Snapshot) bool { return holds(s) && s.Waiting == 0 })
-		return err
+		s, err := await(ctx, p, article(round), func(s wire.Snapshot) bool { return holds(s) && s.Waiting == 0 })
+		if err != nil {
+			return fmt.Errorf("%s is held by %+v, and %d wait: %w", article(round), s.Holder, s.Waiting, err)
+		}
+		return nil
 	})
 	doomed.areGone(t)
 }
