@@ -8,9 +8,11 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"flag"
 	"fmt"
 	"html/template"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -37,23 +39,23 @@ type article struct {
 	fence   int64 // of the last save
 }
 
-// app is the application: its data, the key of its access tokens, and what checks saves.
+// app is the application: its data, and the key of its access tokens.
 type app struct {
-	article  article
-	access   *wire.Key
-	verifier *guard.Verifier
-	manager  *editlock.Manager
+	article article
+	access  *wire.Key
 }
 
 func main() {
+	addr := flag.String("addr", "127.0.0.1:8080", "where to listen")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(ctx, *addr); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context, addr string) (err error) {
 	// In earnest the keys come from files that `editlock key --out FILE` made (os.ReadFile, then wire.ParseKey), and the
 	// data file is one that stays: then a restart costs nobody the lock.
 	dir, err := os.MkdirTemp("", "editlock-")
@@ -81,18 +83,28 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a := &app{article: article{text: "Once upon a time", version: 1}, access: access, verifier: verifier, manager: m}
+	a := &app{article: article{text: "Once upon a time", version: 1}, access: access}
+	// Who may save is looked at before the save: the element puts the proof into the form. With the Checker, whoever was let
+	// in since by a decision is known at once, and a refusal names the holder.
+	locked := verifier.Middleware(guard.Options{
+		Resource: func(*http.Request) string { return resource }, User: user, Checker: m,
+	})
 
 	mux := http.NewServeMux()
 	mux.Handle("/editlock/", http.StripPrefix("/editlock", locks)) // the locks
 	mux.Handle("GET /static/editlock.js", web.Handler())           // and, apart from them, the script
 	mux.HandleFunc("GET /lock-token", a.token)
 	mux.HandleFunc("GET /{$}", a.page)
-	mux.HandleFunc("POST /{$}", a.save)
-	pages := &http.Server{Addr: "127.0.0.1:8080", Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	mux.Handle("POST /{$}", locked(http.HandlerFunc(a.save)))
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	pages := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
-	go func() { failed <- pages.ListenAndServe() }()
-	log.Print("open http://localhost:8080/?user=Ana and http://localhost:8080/?user=Ben")
+	go func() { failed <- pages.Serve(listener) }()
+	url := fmt.Sprintf("http://localhost:%d/?user=", listener.Addr().(*net.TCPAddr).Port)
+	log.Printf("open %sAna and %sBen", url, url)
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
@@ -132,19 +144,9 @@ func (a *app) page(w http.ResponseWriter, r *http.Request) {
 	_ = page.Execute(w, map[string]any{"User": user(r), "Resource": resource, "Text": a.article.text, "Version": a.article.version})
 }
 
-// save takes the text of whoever shows that they hold the lock. The element puts the proof into the form.
+// save takes the text of whoever holds the lock.
 func (a *app) save(w http.ResponseWriter, r *http.Request) {
-	lock, err := a.verifier.Verify(r.FormValue("lock_token"), resource)
-	if err == nil && lock.User != user(r) {
-		err = guard.ErrOtherUser
-	}
-	if err == nil { // who was let in since, by a decision, is known here at once
-		err = a.manager.Check(r.Context(), resource, lock.Session, lock.Fence)
-	}
-	if err != nil {
-		http.Error(w, "Not saved: "+err.Error(), http.StatusConflict)
-		return
-	}
+	lock, _ := guard.FromContext(r.Context())
 	if !a.article.write(r.FormValue("text"), lock.Fence) {
 		http.Error(w, "Not saved: somebody was let in since.", http.StatusConflict)
 		return
