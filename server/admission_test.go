@@ -24,9 +24,9 @@ func TestHandshakesOfOneAddress(t *testing.T) {
 				a := door(5, 50)
 				let := 0
 				for range 1000 {
-					switch status, _ := a.enter(stranger); {
+					switch p, status, _ := a.enter(stranger); {
 					case status == 0 && !stays:
-						a.leave(stranger)
+						a.leave(stranger, p, false)
 						fallthrough
 					case status == 0:
 						let++
@@ -37,13 +37,13 @@ func TestHandshakesOfOneAddress(t *testing.T) {
 				if want := map[bool]int{true: 5, false: 10}[stays]; let != want {
 					t.Errorf("let in %d times, want %d", let, want)
 				}
-				if status, why := a.enter(honest); status != 0 {
+				if _, status, why := a.enter(honest); status != 0 {
 					t.Errorf("somebody else is refused: %d, %s", status, why)
 				}
 				<-time.After(refill)
 				for range 4 {
 					if !stays {
-						if status, why := a.enter(stranger); status != 0 {
+						if _, status, why := a.enter(stranger); status != 0 {
 							t.Errorf("refused after a while: %d, %s", status, why)
 						}
 					}
@@ -63,10 +63,11 @@ func TestPacesAreForgotten(t *testing.T) {
 		for range 20 {
 			for range 1000 {
 				addr = addr.Next()
-				if status, why := a.enter(addr); status != 0 {
+				p, status, why := a.enter(addr)
+				if status != 0 {
 					t.Fatal(status, why)
 				}
-				a.leave(addr)
+				a.leave(addr, p, false)
 			}
 			<-time.After(time.Second)
 		}

@@ -50,7 +50,9 @@ type conn struct {
 	working  bool
 	user     string              // whose it is; empty: not known yet
 	counted  bool                // has a place among the connections of its user
-	claimed  bool                // a connection that resumes the session is to have that place
+	place    place               // among the connections of its address
+	host     bool                // has a session that a guest of the address may have come for
+	claimed  bool                // a connection that resumes the session is to have its places
 	session  *editlock.Conn      // nil before the welcome is on its way
 	identity *identity           // nil before a good access token
 	answers  scope               // what the request under way is about
@@ -77,14 +79,7 @@ func (c *conn) run() {
 		session.Disconnect() // changes nothing but that nobody is told any more
 	}
 	c.sock.finish()
-	c.mu.Lock()
-	user, counted := c.user, c.counted
-	c.counted = false
-	c.mu.Unlock()
-	if counted {
-		c.srv.admission.leaveUser(user)
-	}
-	c.srv.admission.leave(c.addr)
+	c.leave()
 	c.srv.forget(c, id)
 }
 

@@ -35,17 +35,18 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	addr := s.address(r)
-	if status, why := s.admission.enter(addr); status != 0 {
+	at, status, why := s.admission.enter(addr)
+	if status != 0 {
 		s.refuse(w, r, &wire.Problem{Status: status, Code: wire.RateLimited, Detail: why})
 		return
 	}
 	c := &conn{
-		srv: s, number: s.numbers.Add(1), addr: addr, opened: time.Now(),
+		srv: s, number: s.numbers.Add(1), addr: addr, place: at, opened: time.Now(),
 		messages: rate.NewLimiter(rate.Limit(s.opts.Rate), s.opts.Burst),
 		patience: rate.NewLimiter(1, refusals), out: outbox{limit: s.opts.Outbox},
 	}
 	if !s.upgrade(w, r, c) {
-		s.admission.leave(addr)
+		s.admission.leave(addr, at, false)
 	}
 }
 

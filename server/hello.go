@@ -36,17 +36,20 @@ func (c *conn) hello(ctx context.Context, h *wire.Hello) {
 		}
 		ask.Resume = &editlock.Resume{Session: token.Session, Epoch: token.Epoch}
 	}
-	var old *conn // whose place this one is to have
-	if !c.enter(id.user.ID) {
+	var old *conn // whose places this one is to have
+	if !c.placed(id.user.ID) {
 		if old = c.predecessor(id.user.ID, ask.Resume); old == nil {
 			c.refuseHello(h.ID, editlock.ErrTooManySessions)
 			return
 		}
 	}
 	session, err := c.srv.m.Connect(ctx, ask)
-	if old != nil && !c.inherit(old, err == nil && session.Resumed()) && err == nil && !c.enter(id.user.ID) {
-		session.Disconnect()
-		err = editlock.ErrTooManySessions
+	if old != nil {
+		c.inherit(old, id.user.ID, err == nil && session.Resumed())
+		if err == nil && !c.placed(id.user.ID) {
+			session.Disconnect()
+			err = editlock.ErrTooManySessions
+		}
 	}
 	if err != nil {
 		c.refuseHello(h.ID, err)
@@ -61,6 +64,9 @@ func (c *conn) refuseHello(id int64, err error) {
 	switch {
 	case errors.Is(err, editlock.ErrTooManySessions):
 		code = wire.CloseTooMany
+		if _, ofAddress := c.lacks(""); ofAddress {
+			e.Message = tooManyHere
+		}
 	case errors.Is(err, editlock.ErrResumeReused):
 		code = wire.CloseResumeReused
 	}
@@ -106,6 +112,8 @@ func (c *conn) welcome(id int64, who *identity, session *editlock.Conn) {
 	if !gone {
 		c.session = session
 		c.srv.attach(c, session.Session())
+		c.host = true
+		c.srv.admission.host(c.addr)
 		c.beat.next = now.Add(spread(o.Heartbeat))
 		c.sent(c.out.add(entry{frame: frame}))
 		c.release()

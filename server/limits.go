@@ -17,7 +17,9 @@ type admission struct {
 
 	mu        sync.Mutex
 	open      int
-	addresses map[netip.Addr]int
+	addresses map[netip.Addr]int // places taken
+	guests    map[netip.Addr]int // connections beyond the places, until they say whose session they resume
+	hosts     map[netip.Addr]int // connections in places whose session can be resumed
 	users     map[string]int
 	paces     map[netip.Addr]time.Time // when an address will have made up for its handshakes; absent: it has
 	swept     time.Time                // when paces was last cleared of what is past
@@ -27,16 +29,30 @@ type admission struct {
 // come back after a break. At once it may have twice as many.
 const refill = 4 * time.Second
 
+const tooManyHere = "Too many connections come from this address. Close some, or try again later."
+
 func newAdmission(o Options) *admission {
 	return &admission{
 		perUser: o.MaxPerUser, perAddress: o.MaxPerAddress, total: o.MaxConnections,
 		handshakes: rate.NewLimiter(rate.Limit(o.HandshakeRate), o.HandshakeRate),
-		addresses:  map[netip.Addr]int{}, users: map[string]int{}, paces: map[netip.Addr]time.Time{},
+		addresses:  map[netip.Addr]int{}, guests: map[netip.Addr]int{}, hosts: map[netip.Addr]int{},
+		users: map[string]int{}, paces: map[netip.Addr]time.Time{},
 	}
 }
 
-// enter lets a connection in, or says with which HTTP status it may not come and why.
-func (a *admission) enter(addr netip.Addr) (status int, why string) {
+// A place is what a connection has among those of its address.
+type place uint8
+
+const (
+	noPlace place = iota // it has left, or its successor has the place
+	asGuest              // beyond the limit
+	inPlace
+)
+
+// enter lets a connection in, or says with which HTTP status it may not come and why. Where all places are taken it may come as
+// a guest: it may be about to resume a session whose connection has a place here and is dead, which nobody knows yet. There are never more
+// guests than such sessions, nor than a tenth of the places, and none stays longer than a hello may take.
+func (a *admission) enter(addr netip.Addr) (p place, status int, why string) {
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -45,21 +61,29 @@ func (a *admission) enter(addr netip.Addr) (status int, why string) {
 		pace = now
 	}
 	pace = pace.Add(refill / time.Duration(a.perAddress))
+	p = inPlace
+	if a.addresses[addr] >= a.perAddress {
+		p = asGuest
+	}
 	switch { // what all share comes last: whoever is refused before takes nothing of it
-	case a.addresses[addr] >= a.perAddress:
-		return http.StatusTooManyRequests, "Too many connections come from this address. Close some, or try again later."
+	case p == asGuest && a.guests[addr] >= min(a.hosts[addr], max(1, a.perAddress/10)):
+		return noPlace, http.StatusTooManyRequests, tooManyHere
 	case pace.After(now.Add(2 * refill)):
-		return http.StatusTooManyRequests, "This address connects too often. Try again in a few seconds."
+		return noPlace, http.StatusTooManyRequests, "This address connects too often. Try again in a few seconds."
 	case a.open >= a.total:
-		return http.StatusServiceUnavailable, "This server has as many connections as it may have. Try again later."
+		return noPlace, http.StatusServiceUnavailable, "This server has as many connections as it may have. Try again later."
 	case !a.handshakes.AllowN(now, 1):
-		return http.StatusServiceUnavailable, "Too many connect at this moment. Try again in a few seconds."
+		return noPlace, http.StatusServiceUnavailable, "Too many connect at this moment. Try again in a few seconds."
 	}
 	a.open++
-	a.addresses[addr]++
+	if p == inPlace {
+		a.addresses[addr]++
+	} else {
+		a.guests[addr]++
+	}
 	a.sweep(now)
 	a.paces[addr] = pace
-	return 0, ""
+	return p, 0, ""
 }
 
 // sweep forgets the paces that are past, now and then. So there are no more of them than handshakes were let through in a few
@@ -76,11 +100,52 @@ func (a *admission) sweep(now time.Time) {
 	}
 }
 
-func (a *admission) leave(addr netip.Addr) {
+func (a *admission) leave(addr netip.Addr, p place, host bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.open--
-	less(a.addresses, addr)
+	switch p {
+	case inPlace:
+		less(a.addresses, addr)
+	case asGuest:
+		less(a.guests, addr)
+	}
+	if host {
+		less(a.hosts, addr)
+	}
+}
+
+// settle gives a guest a place, if there is one by now.
+func (a *admission) settle(addr netip.Addr) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.addresses[addr] >= a.perAddress {
+		return false
+	}
+	a.addresses[addr]++
+	less(a.guests, addr)
+	return true
+}
+
+// succeed is called when a connection has left its place to a guest, or to nobody if that one has gone meanwhile.
+func (a *admission) succeed(addr netip.Addr, guest, host bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if guest {
+		less(a.guests, addr)
+	} else {
+		less(a.addresses, addr)
+	}
+	if host {
+		less(a.hosts, addr)
+	}
+}
+
+// host notes that a connection has a session, which another one can resume.
+func (a *admission) host(addr netip.Addr) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hosts[addr]++
 }
 
 func (a *admission) enterUser(user string) bool {

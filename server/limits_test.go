@@ -81,6 +81,73 @@ func TestResumeAtTheLimit(t *testing.T) {
 	c.fails(&wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce()}, wire.TooManySessions)
 }
 
+// So it is with the places of an address: of many behind one that lost their network, each can come back at once; and nobody
+// gets in by it who has nothing there to come back to.
+// Faults: A9, W1
+func TestResumeAtTheLimitOfAnAddress(t *testing.T) {
+	w := start(t, func(o *setup) {
+		o.MaxPerAddress, o.HandshakeRate = 2, 1000
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	from := func(last int) []string { return []string{"X-Forwarded-For", fmt.Sprintf("192.0.2.%d", last)} }
+	tooMany := func(c *client, h *wire.Hello) {
+		t.Helper()
+		c.fails(h, wire.TooManySessions)
+		c.closedWith(wire.CloseTooMany)
+	}
+	half := w.connect(from(1)...)
+	hello := half.hello(access("ana"), "")
+	half.deafen()
+	fence := half.hold("article/42")
+	other := w.connect(from(1)...)
+	others := other.hello(access("ben"), "")
+
+	first := &wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce(), Resume: hello.Resume}
+	back := w.connect(from(1)...)
+	if _, resp, err := w.dial(from(1)...); err == nil || resp.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("more may say hello at the same time than the limit bears: %v", err)
+	}
+	for again := range 3 { // the answer is lost, time and again
+		if again > 0 {
+			back = w.connectSoon(from(1)...)
+		}
+		back.send(first)
+		got, ok := back.answer().(*wire.Welcome)
+		if !ok || !got.Resumed || len(got.Snapshots) != 1 || got.Snapshots[0].Mine.Fence != fence {
+			t.Fatalf("%+v", got)
+		}
+	}
+	half.closedWith(wire.CloseReplaced)
+	tooMany(w.connectSoon(from(1)...), &wire.Hello{ID: 1, Token: access("eve"), Nonce: nonce()})
+	// Somebody else's session is none to come back to, and one at another address gives no place at this one.
+	thief := w.connectSoon(from(1)...)
+	thief.fails(&wire.Hello{ID: 1, Token: access("eve"), Nonce: nonce(), Resume: others.Resume}, wire.ResumeRefused)
+	tooMany(thief, &wire.Hello{ID: 2, Token: access("eve"), Nonce: nonce()})
+	away := w.connect(from(2)...).hello(access("eve"), "")
+	tooMany(w.connectSoon(from(1)...), &wire.Hello{ID: 1, Token: access("eve"), Nonce: nonce(), Resume: away.Resume})
+	w.until("two of this address and one of another are left", func() bool { return w.s.Stats().Connections == 3 })
+
+	_ = other.ws.WriteClose(1000, nil)
+	recv(t, other.closed, "the close")
+	w.until("there is room again", func() bool {
+		c := w.connectSoon(from(1)...)
+		c.send(&wire.Hello{ID: 1, Token: access("eve"), Nonce: nonce()})
+		return c.answer().Kind() == "welcome"
+	})
+	tooMany(w.connectSoon(from(1)...), &wire.Hello{ID: 1, Token: access("eve"), Nonce: nonce()})
+}
+
+// connectSoon connects as soon as the one before has left.
+func (w *world) connectSoon(header ...string) (c *client) {
+	w.Helper()
+	w.until("there is room to say hello", func() (ok bool) {
+		var err error
+		c, _, err = w.dial(header...)
+		return err == nil
+	})
+	return c
+}
+
 // Faults: A9, A10
 func TestConnectionsOfAnAddress(t *testing.T) {
 	refused := func(w *world, status int, header ...string) {
