@@ -16,6 +16,7 @@ type op struct {
 	tries   int
 	maybe   bool        // a swap of it had an unknown outcome
 	done    chan answer // buffered
+	replied bool
 }
 
 // answer is what became of an op.
@@ -88,6 +89,7 @@ func (m *Manager) enqueue(name string, o *op) *resource {
 
 // reply ends an op. It is called once for each.
 func (o *op) reply(r *resource, a answer) {
+	o.replied = true
 	if o.claims {
 		o.conn.asked(r)
 	}

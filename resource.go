@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -69,16 +70,38 @@ func (r *resource) step() bool {
 	if len(ops) == 0 {
 		return false
 	}
-	left := r.turn(ops)
+	var left []*op
+	if r.contain("turn", func() { left = r.turn(ops) }) {
+		// Nobody knows how far it came. A further swap settles what may have been under way, and who asked may ask again.
+		r.known, r.unsettled, r.failed = false, true, true
+		for _, o := range ops {
+			if !o.replied {
+				o.reply(r, answer{err: fmt.Errorf("%w: a fault in this program; its log has it", ErrUnknownOutcome)})
+			}
+		}
+	}
 	if len(left) > 0 {
 		r.mu.Lock()
 		r.ops = append(left, r.ops...)
 		r.mu.Unlock()
 	}
 	if !r.news.IsZero() && time.Since(r.news) >= crowdAfter {
-		r.crowd()
+		r.contain("crowd", r.crowd)
 	}
 	return true
+}
+
+// contain does f and reports whether it panicked. A fault in the handling of one event must cost no more than that
+// event: an owner that is gone would leave the resource to nobody for ever.
+func (r *resource) contain(what string, f func()) (panicked bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			panicked = true
+			r.m.log.Error("a panic was contained", "in", what, "resource", r.name, "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+	return false
 }
 
 // idle ends the ownership if nothing is left to do, and reports whether it did.
@@ -100,7 +123,10 @@ func (r *resource) rest() {
 		r.timer.Stop()
 		r.timer = nil
 	}
-	next := r.m.cfg.Rules.Next(r.state, r.m.know)
+	var next time.Time
+	if r.contain("next", func() { next = r.m.cfg.Rules.Next(r.state, r.m.know) }) {
+		r.failed, next = true, time.Now()
+	}
 	if again := time.Now().Add(time.Second); r.unsettled || r.failed && !next.IsZero() && next.Before(again) {
 		next = again
 	}

@@ -21,13 +21,7 @@ func (m *Manager) resume(ctx context.Context, c Connect, conn *Conn) error {
 		if s == nil {
 			return m.begin(c, conn)
 		}
-		select {
-		case s.record <- struct{}{}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
 		again, err := m.attach(ctx, s, c, nonce, conn)
-		<-s.record
 		if !again {
 			return err
 		}
@@ -61,9 +55,14 @@ func (m *Manager) recorded(ctx context.Context, id string) (*session, error) {
 	return s, nil
 }
 
-// attach does one attempt to resume s, whose record is held. It asks for another if the session was
-// forgotten or its record changed meanwhile.
+// attach does one attempt to resume s. It asks for another if the session was forgotten or its record changed meanwhile.
 func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce string, conn *Conn) (again bool, err error) {
+	select {
+	case s.record <- struct{}{}:
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+	defer func() { <-s.record }()
 	s.mu.Lock()
 	if m.find(s.id) != s {
 		s.mu.Unlock()

@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"context"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 )
 
@@ -272,7 +274,7 @@ func (w *Writer) apply(batch []*write) []Result {
 	for i, wr := range batch {
 		groups[i] = wr.group
 	}
-	results, err := w.store.Apply(context.Background(), groups) // which answers within Timeout by itself
+	results, err := w.call(groups)
 	if err == nil && len(results) == len(batch) {
 		return results
 	}
@@ -284,4 +286,16 @@ func (w *Writer) apply(batch []*write) []Result {
 		results[i].Err = err
 	}
 	return results
+}
+
+// call has the store do a batch, which answers within Timeout by itself. A panic of it concerns this batch only: were the
+// writer left busy, nothing would be written ever again.
+func (w *Writer) call(groups []Group) (results []Result, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			slog.Error("the store panicked", "panic", v, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%w: the store panicked: %v", ErrUnknown, v)
+		}
+	}()
+	return w.store.Apply(context.Background(), groups)
 }
