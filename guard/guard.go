@@ -5,7 +5,17 @@
 // no other could get it by expiry before the token expires. A holding that was ended by a decision (a hand-over, a take-over,
 // an administrator) is noticed when its token expires, within the TTL; with an online check, at the check. A save that
 // passed the check may still commit after the next grant: only the fence, compared in the transaction of
-// the write, refuses that. FromContext gives it to the handler.
+// the write, refuses that.
+//
+// The strict guard takes two statements on the row, with the fence that FromContext gives to the handler:
+//
+//	UPDATE article SET fence = $2 WHERE id = $1 AND fence <= $2              -- the load of a new holder; then it reads
+//	UPDATE article SET fence = $2, text = $3 WHERE id = $1 AND fence <= $2   -- the save
+//
+// The first makes the second count from the moment that the new holder sees the text. Without it, a late save of the holder
+// before commits as long as the new one has written nothing, and the new one's save then overwrites what nobody
+// showed them. It and the reading are one transaction, committed before the text is shown; the browser's client brings the
+// token with that load. No row changed means that a later grant has been here: answer 409.
 package guard
 
 import (
@@ -73,8 +83,8 @@ type Checker interface {
 
 type contextKey struct{}
 
-// FromContext returns the lock with which a request passed the middleware: its fence is what the transaction
-// of the write should compare.
+// FromContext returns the lock with which a request passed the middleware: its fence is what the transaction of the write
+// should compare, and what the load of a new holder should first raise the row's to. ok is false for whoever only reads.
 func FromContext(ctx context.Context) (lock wire.Lock, ok bool) {
 	lock, ok = ctx.Value(contextKey{}).(wire.Lock)
 	return lock, ok

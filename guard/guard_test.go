@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,13 +141,26 @@ func TestMiddlewareOffline(t *testing.T) {
 		"of another":  {ben, "PATCH", "/article/42", []string{good}, 423, wire.BadLockToken},
 		"expired":     {ana, "PUT", "/article/42", []string{sign(t, k, lock(plain, func(l *wire.Lock) { l.Expires = l.Issued }))}, 409, wire.StaleFence},
 		"a bad name":  {ana, "PUT", "/article/..%2f42", []string{good}, 400, wire.BadResource},
+
+		"a holder's load":        {ana, "GET", "/article/42", []string{good}, 200, ""},
+		"a load, expired":        {ana, "GET", "/article/42", []string{sign(t, k, lock(plain, func(l *wire.Lock) { l.Expires = l.Issued }))}, 409, wire.StaleFence},
+		"a load, forged":         {ana, "HEAD", "/article/42", []string{"x.y.z"}, 423, wire.BadLockToken},
+		"a load for another":     {ana, "GET", "/article/43", []string{good}, 423, wire.BadLockToken},
+		"a load of another":      {ben, "GET", "/article/42", []string{good}, 423, wire.BadLockToken},
+		"a load, two tokens":     {ana, "GET", "/article/42", []string{good, good}, 423, wire.BadLockToken},
+		"a load, an empty token": {ana, "GET", "/article/42", []string{""}, 423, wire.BadLockToken},
+		"a preflight":            {ana, "OPTIONS", "/article/42", []string{"x.y.z"}, 200, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			resp, p, passed := save(t, c.o, c.method, c.path, c.tokens...)
 			if resp.StatusCode != c.status || p.Code != c.code || (passed != nil) != (c.status == 200) {
 				t.Errorf("%s, %+v, passed: %t; want %d %s", resp.Status, p, passed != nil, c.status, c.code)
 			}
-			if name == "good" && passed.Fence != 7 {
+			fence := int64(0)
+			if c.status == 200 && slices.Contains([]string{"good", "a holder's load"}, name) {
+				fence = 7
+			}
+			if passed != nil && passed.Fence != fence {
 				t.Errorf("the handler was given %+v", passed)
 			}
 		})

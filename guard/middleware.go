@@ -15,7 +15,7 @@ import (
 
 // Options of a middleware. Resource is required.
 type Options struct {
-	// Resource names what a request writes. The empty string lets the request pass unguarded.
+	// Resource names what a request writes, or loads. The empty string lets the request pass unguarded.
 	Resource func(*http.Request) string
 	// User names whose request it is, as the application knows. If set, a token of another user is refused.
 	User func(*http.Request) string
@@ -24,17 +24,21 @@ type Options struct {
 	Checker Checker
 }
 
-// Middleware refuses every request but GET, HEAD, OPTIONS and TRACE that carries no good lock token, in the header Lock-Token or,
-// sent by a form, in its field lock_token (the form is parsed for that, and its body then read): with 423 when somebody else holds or there is no proof of ever having held, with 409 when the holding is over. The body is
+// Middleware refuses every save, that is every request but GET, HEAD, OPTIONS and TRACE, that carries no good lock token, in the
+// header Lock-Token or, sent by a form, in its field lock_token (the form is parsed for that, and its body then read): with 423
+// when somebody else holds or there is no proof of ever having held, with 409 when the holding is over. The body is
 // application/problem+json.
+//
+// A GET or HEAD needs no token. One that carries it in the header is the load that refreshes a new holder, and is refused as a save would
+// be if the token is not good. So wrap the page or endpoint that loads the content as well: FromContext then tells its handler
+// whether to raise the fence before it reads.
 func (v *Verifier) Middleware(o Options) func(http.Handler) http.Handler {
 	if o.Resource == nil {
 		panic("guard: Options.Resource is required: without it nothing is guarded")
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch r.Method {
-			case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+			if !concerns(r) {
 				next.ServeHTTP(w, r)
 				return
 			}
@@ -53,12 +57,24 @@ func (v *Verifier) Middleware(o Options) func(http.Handler) http.Handler {
 	}
 }
 
+// concerns reports whether a request is a save, or the load of a holder: whatever has the header, though it may be empty, is
+// not taken for somebody who only reads.
+func concerns(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return len(r.Header.Values(wire.Header)) > 0
+	case http.MethodOptions, http.MethodTrace:
+		return false
+	}
+	return true
+}
+
 // admit checks a request offline and then, if there is somebody to ask, online.
 func (v *Verifier) admit(r *http.Request, resource string, o Options) (wire.Lock, error) {
 	var token string
 	switch values := r.Header.Values(wire.Header); len(values) {
 	case 0:
-		token = formToken(r)
+		token = formToken(r) // a load has a token in the header, or does not come here
 	case 1:
 		token = values[0]
 	default:
@@ -91,7 +107,7 @@ func formToken(r *http.Request) string {
 	return ""
 }
 
-// table says what a refused save is told. The first row that fits counts.
+// table says what a refused request is told. The first row that fits counts.
 var table = []struct {
 	err    error
 	code   wire.Code
@@ -100,11 +116,11 @@ var table = []struct {
 	{editlock.ErrLocked, wire.Locked, "Somebody else is editing this. Keep your text, and wait for your turn."},
 	{wire.ErrExpired, wire.StaleFence, "Your lock token has expired, and the lock may have passed on. Keep your text, acquire the lock again, and compare before you save."},
 	{editlock.ErrStale, wire.StaleFence, "Your hold has ended, so this may have been changed since. Keep your text, acquire the lock again, and compare before you save."},
-	{ErrNoToken, wire.BadLockToken, "This can be saved only by whoever holds its lock. Acquire it, and send its token in the header Lock-Token, or in the field lock_token of a form."},
-	{ErrOtherResource, wire.BadLockToken, "The lock token is for another resource. Send the one of what is saved."},
+	{ErrNoToken, wire.BadLockToken, "Only whoever holds the lock may save this, or load it for editing. Acquire it, and send its token in the header Lock-Token, or in the field lock_token of a form."},
+	{ErrOtherResource, wire.BadLockToken, "The lock token is for another resource. Send the one of what is saved or loaded."},
 	{ErrOtherUser, wire.BadLockToken, "The lock token is of another user."},
 	{wire.ErrBadToken, wire.BadLockToken, "The lock token was not made by this server. Acquire the lock, and send its token."},
-	{lease.ErrBadResource, wire.BadResource, "What is saved has a name that cannot be locked."},
+	{lease.ErrBadResource, wire.BadResource, "What is saved or loaded has a name that cannot be locked."},
 	{editlock.ErrUnavailable, wire.Unavailable, "Whether you hold the lock cannot be told at this moment. Keep your text, and try again."},
 }
 

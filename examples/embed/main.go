@@ -77,7 +77,7 @@ func work(ctx context.Context, m *editlock.Manager, name string) error {
 			return err
 		}
 		select {
-		case <-time.After(50 * time.Millisecond): // the work; its writes carry lock.Fence()
+		case <-time.After(50 * time.Millisecond): // the work: it raises the row to lock.Fence() before it reads, and its writes compare it (see package guard)
 			fmt.Printf("%s wrote with fence %d\n", name, lock.Fence())
 		case <-lock.Context().Done(): // it can no longer be trusted: write nothing
 			fmt.Println(name, "stopped:", context.Cause(lock.Context()))

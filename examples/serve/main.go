@@ -36,7 +36,7 @@ type article struct {
 	mu      sync.Mutex
 	text    string
 	version int
-	fence   int64 // of the last save
+	fence   int64 // of the latest grant that it has seen
 }
 
 // app is the application: its data, and the key of its access tokens.
@@ -84,8 +84,9 @@ func run(ctx context.Context, addr string) (err error) {
 		return err
 	}
 	a := &app{article: article{text: "Once upon a time", version: 1}, access: access}
-	// Who may save is looked at before the save: the element puts the proof into the form. With the Checker, whoever was let
-	// in since by a decision is known at once, and a refusal names the holder.
+	// Who may save is looked at before the save: the element puts the proof into the form, and sends it with the load that
+	// refreshes a new holder. With the Checker, whoever was let in since by a decision is known at once, and a refusal names
+	// the holder.
 	locked := verifier.Middleware(guard.Options{
 		Resource: func(*http.Request) string { return resource }, User: user, Checker: m,
 	})
@@ -94,7 +95,7 @@ func run(ctx context.Context, addr string) (err error) {
 	mux.Handle("/editlock/", http.StripPrefix("/editlock", locks)) // the locks
 	mux.Handle("GET /static/editlock.js", web.Handler())           // and, apart from them, the script
 	mux.HandleFunc("GET /lock-token", a.token)
-	mux.HandleFunc("GET /{$}", a.page)
+	mux.Handle("GET /{$}", locked(http.HandlerFunc(a.page)))
 	mux.Handle("POST /{$}", locked(http.HandlerFunc(a.save)))
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -117,7 +118,7 @@ func run(ctx context.Context, addr string) (err error) {
 
 // user stands for the session of whoever is logged in. An application that believes an address is open to everybody.
 func user(r *http.Request) string {
-	if name := r.FormValue("user"); name != "" {
+	if name := r.URL.Query().Get("user"); name != "" {
 		return name
 	}
 	return "Ana"
@@ -137,11 +138,16 @@ func (a *app) token(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, token)
 }
 
+// page shows the form: to anybody, and, with the proof, to a new holder.
 func (a *app) page(w http.ResponseWriter, r *http.Request) {
-	a.article.mu.Lock()
-	defer a.article.mu.Unlock()
+	lock, holder := guard.FromContext(r.Context())
+	text, version, ok := a.article.read(lock.Fence, holder)
+	if !ok {
+		http.Error(w, "Not loaded: somebody was let in since.", http.StatusConflict)
+		return
+	}
 	w.Header().Set("Cache-Control", "no-store")
-	_ = page.Execute(w, map[string]any{"User": user(r), "Resource": resource, "Text": a.article.text, "Version": a.article.version})
+	_ = page.Execute(w, map[string]any{"User": user(r), "Resource": resource, "Text": text, "Version": version})
 }
 
 // save takes the text of whoever holds the lock.
@@ -154,7 +160,21 @@ func (a *app) save(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/?user="+template.URLQueryEscaper(user(r)), http.StatusSeeOther)
 }
 
-// write is UPDATE … WHERE fence <= $2.
+// read is, in one transaction, for a holder UPDATE … SET fence = $2 WHERE id = $1 AND fence <= $2, and then SELECT: from now on
+// no save of an earlier holder comes in behind what this one is shown.
+func (t *article) read(fence int64, holder bool) (text string, version int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if holder && fence < t.fence {
+		return "", 0, false
+	}
+	if holder {
+		t.fence = fence
+	}
+	return t.text, t.version, true
+}
+
+// write is UPDATE … SET text = $3, fence = $2 WHERE id = $1 AND fence <= $2.
 func (t *article) write(text string, fence int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
