@@ -22,7 +22,7 @@ type Config struct {
 	MaxSessions int
 	// MaxWatches is how many resources and prefixes a connection may watch. 0 means 1000.
 	MaxWatches int
-	// Retention is how long history is kept. 0 means 90 days; negative means for ever.
+	// Retention is for how long history is kept that is written from now on. 0 means 90 days; negative means for ever.
 	Retention time.Duration
 	// StoreTimeout bounds each call of the store. 0 means 2 s.
 	StoreTimeout time.Duration

@@ -3,7 +3,6 @@ package editlock
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -69,53 +68,63 @@ func (m *Manager) history(ctx context.Context, name, cursor string, limit int) (
 // historyOp is the operation that stores a change of holder. Its key sorts by time; should two changes fall on one
 // microsecond the second's swap fails and is done again with a later one.
 //
-// One that stands for its span becomes due once all of the span is older than has to be kept, and takes with it all
-// that is as old. So most of them cost no entry in an index of what is due.
+// One that stands for its span becomes due once all of the span is older than has to be kept, and takes with it those up to
+// the next one that stands. So most of them cost no entry in an index of what is due.
 func (m *Manager) historyOp(name string, c *lease.Change, now time.Time, stands bool) (store.Op, error) {
 	data, err := lease.EncodeChange(*c)
 	if err != nil {
 		return store.Op{}, err
 	}
 	op := store.Op{Key: fmt.Sprintf("%s%s#%016x", historyKey, name, now.UnixMicro()), Data: data}
-	if stands && m.cfg.Retention > 0 {
-		op.Due = now.Add(m.cfg.Retention + m.historySpan()).UTC().Round(0)
+	if stands {
+		keep, span := m.retention()
+		op.Due = now.Add(keep + span).UTC().Round(0)
 	}
 	return op, nil
 }
 
-// historySpan is for how long one entry of a resource stands for those that follow it.
-func (m *Manager) historySpan() time.Duration { return min(m.cfg.Retention/60, time.Hour) }
-
-// forgetHistory deletes an entry that is due, and before it all those of its resource that are as old.
-func (m *Manager) forgetHistory(due store.Record) error {
-	at := strings.LastIndexByte(due.Key, '#') + 1
-	micros, err := strconv.ParseInt(due.Key[at:], 16, 64)
-	if at == 0 || err != nil {
-		return m.remove(due.Key, due.Rev) // not of ours
+// retention is for how long history is kept, and for how long one entry of a resource stands for those that follow it.
+func (m *Manager) retention() (keep, span time.Duration) {
+	keep = m.cfg.Retention
+	if keep < 0 {
+		keep = 100 * 365 * 24 * time.Hour
 	}
-	prefix := due.Key[:at]
-	end := fmt.Sprintf("%s%016x", prefix, micros+m.historySpan().Microseconds())
-	for after := ""; ; {
+	return keep, min(keep/60, time.Hour)
+}
+
+// stands reports whether an entry made now is to stand for those that follow, when the last one that does was made at last.
+// Wall times decide, as in the keys: after a clock was set back, an entry does not follow the last one.
+func (m *Manager) stands(last, now time.Time) bool {
+	since := time.Duration(now.UnixMicro()-last.UnixMicro()) * time.Microsecond
+	_, span := m.retention()
+	return last.IsZero() || since < 0 || since >= span
+}
+
+// forgetHistory deletes an entry that is due, and before it those for which it stands.
+func (m *Manager) forgetHistory(due store.Record) error {
+	prefix := due.Key[:strings.LastIndexByte(due.Key, '#')+1]
+	for after, more := due.Key, prefix != ""; more; {
 		ctx, cancel := context.WithTimeout(m.ctx, m.cfg.StoreTimeout)
 		recs, err := m.st.List(ctx, prefix, after, tidyBatch)
 		cancel()
 		if err != nil {
 			return err
 		}
+		more = len(recs) == tidyBatch
 		var todo []func() error
 		for _, rec := range recs {
-			if rec.Key <= end && rec.Key != due.Key {
-				todo = append(todo, func() error { return m.remove(rec.Key, rec.Rev) })
+			if !rec.Due.IsZero() {
+				more = false
+				break
 			}
+			after = rec.Key
+			todo = append(todo, func() error { return m.remove(rec.Key, rec.Rev) })
 		}
 		if err := aside(todo); err != nil {
 			return err
 		}
-		if len(recs) < tidyBatch || recs[len(recs)-1].Key > end {
-			return m.remove(due.Key, due.Rev) // at last: should we be stopped before, it is still due
-		}
-		after = recs[len(recs)-1].Key
 	}
+	return m.remove(due.Key, due.Rev) // at last: should we be stopped before, it is still due
 }
 
 // ended looks up how the holding with the given fence ended. It looks at the last changes only.

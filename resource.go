@@ -219,7 +219,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 		group[0] = store.Op{Key: group[0].Key, Expect: r.rev, Delete: true}
 	}
 	if change != nil {
-		stands = now.Sub(r.stood) >= m.historySpan()
+		stands = m.stands(r.stood, now)
 		op, err := m.historyOp(r.name, change, now, stands)
 		if err != nil {
 			r.fail(done, err)
