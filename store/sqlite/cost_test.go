@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/editlock/editlock/store"
 )
@@ -58,6 +59,11 @@ func TestSequenceCoversWhatWasGiven(t *testing.T) {
 			t.Fatalf("revision %d was given, the file covers %d", rev, kept)
 		}
 	}
+	early := time.Now().Add(-time.Hour).UnixMicro() // below what the clock alone would give
+	if err := s.Raise(t.Context(), early); err != nil {
+		t.Fatal(err)
+	}
+	covered(early)
 	last := mustPut(t, s, store.Op{Key: "first"})
 	covered(last)
 	for i := range 6 { // and over what was reserved in one go

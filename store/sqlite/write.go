@@ -238,8 +238,8 @@ func (w *writer) transact(j *job) (wrote bool, err error) {
 	if _, err := w.begin.Exec(); err != nil {
 		return false, err
 	}
-	if j.raise > w.last {
-		w.last = j.raise
+	if j.raise > w.kept { // also if it is below what is drawn next: that is no promise yet
+		w.last = max(w.last, j.raise)
 		wrote = true
 	}
 	j.results = make([]store.Result, len(j.batch))
