@@ -238,10 +238,8 @@ func (w *writer) transact(j *job) (wrote bool, err error) {
 	if _, err := w.begin.Exec(); err != nil {
 		return false, err
 	}
-	if j.raise > w.kept { // also if it is below what is drawn next: that is no promise yet
-		w.last = max(w.last, j.raise)
-		wrote = true
-	}
+	w.last = max(w.last, j.raise)
+	wrote = j.raise > w.kept // also if it is below what is drawn next: the file does not say so yet
 	j.results = make([]store.Result, len(j.batch))
 	for i, g := range j.batch {
 		if j.state.Load() == givenUp {
