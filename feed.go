@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"sync"
+
+	"github.com/editlock/editlock/lease"
 )
 
 func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error) {
@@ -11,9 +13,16 @@ func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error)
 		return nil, ErrClosed
 	}
 	prefix := what == "" || strings.HasSuffix(what, "/")
+	parse := lease.ParseResource
+	if prefix {
+		parse = lease.ParsePrefix
+	}
+	what, err := parse(what)
+	if err != nil {
+		return nil, err
+	}
 	w := &watcher{what: what, prefix: prefix, latest: map[string]Snapshot{}, wake: make(chan struct{}, 1)}
 	var snaps []Snapshot
-	var err error
 	l.mu.Lock()
 	l.watchers[w] = struct{}{} // first, so that nothing is missed
 	l.mu.Unlock()
@@ -23,9 +32,6 @@ func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error)
 		var snap Snapshot
 		snap, err = l.c.Watch(ctx, what, 0)
 		snaps = []Snapshot{snap}
-		l.mu.Lock()
-		w.what = snap.Resource
-		l.mu.Unlock()
 	}
 	if err != nil {
 		l.unwatch(w)
@@ -46,15 +52,16 @@ func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error)
 	return out, nil
 }
 
-// unwatch ends a watcher, and the subscription of the connection if it was the last of its kind.
+// unwatch ends a watcher, and the subscription of the connection if it was the last of its kind: with the lock held, or one
+// that comes in between would hear nothing.
 func (l *local) unwatch(w *watcher) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	delete(l.watchers, w)
 	last := true
 	for v := range l.watchers {
 		last = last && v.what != w.what
 	}
-	l.mu.Unlock()
 	switch {
 	case !last:
 	case w.prefix:
