@@ -33,7 +33,7 @@ type HistoryEntry struct {
 	lease.Change
 }
 
-// History returns what happened to a resource, oldest first: at most limit entries that were stored
+// History returns what happened to a resource, oldest first by the wall clock of who stored it: at most limit entries that were stored
 // after the one that cursor came with ("" for the beginning), and the cursor of the last.
 func (m *Manager) History(ctx context.Context, resource, cursor string, limit int) ([]HistoryEntry, string, error) {
 	name, err := lease.ParseResource(resource)
@@ -127,21 +127,27 @@ func (m *Manager) forgetHistory(due store.Record) error {
 	return m.remove(due.Key, due.Rev) // at last: should we be stopped before, it is still due
 }
 
-// ended looks up how the holding with the given fence ended. It looks at the last changes only.
+// ended looks up how the holding with the given fence ended, among the last changes first. It returns nil if too much has
+// happened since.
 func (m *Manager) ended(ctx context.Context, name string, fence int64) *Ended {
-	const window = 24 * time.Hour
-	cursor := fmt.Sprintf("%016x", time.Now().Add(-window).UnixMicro())
-	for range 10 {
-		entries, next, err := m.history(ctx, name, cursor, 200)
-		if err != nil || len(entries) == 0 {
-			return nil
-		}
-		for _, e := range entries {
-			if e.Ended != nil && e.Ended.Fence == fence {
-				return endedBy(&e.Change)
+	now := time.Now()
+	for _, window := range []time.Duration{10 * time.Minute, 2 * time.Hour, 24 * time.Hour} {
+		cursor := fmt.Sprintf("%016x", now.Add(-window).UnixMicro())
+		for range 4 {
+			entries, next, err := m.history(ctx, name, cursor, 200)
+			if err != nil {
+				return nil
 			}
+			for _, e := range entries {
+				if e.Ended != nil && e.Ended.Fence == fence {
+					return endedBy(&e.Change)
+				}
+			}
+			if len(entries) < 200 {
+				break
+			}
+			cursor = next
 		}
-		cursor = next
 	}
 	return nil
 }

@@ -141,3 +141,33 @@ func TestRetentionChanges(t *testing.T) {
 		})
 	}
 }
+
+// Who was cut off for a while on a busy record is told how the holding ended, however much happened that day.
+func TestEndOfAHoldingIsFound(t *testing.T) {
+	story(t, func(t *testing.T, m *editlock.Manager) {
+		s := session(t, m, "1", "Ana")
+		use := func() int64 {
+			t.Helper()
+			l, err := s.Acquire(t.Context(), doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Release(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return l.Fence()
+		}
+		for range 1500 {
+			use()
+			pass(10 * time.Second)
+		}
+		fence := use()
+		pass(time.Minute)
+		use()
+		watcher := newPage(t, m, "2", "Ben")
+		snap, err := watcher.conn.Watch(t.Context(), doc, fence)
+		if err != nil || snap.Ended == nil || snap.Ended.Fence != fence || snap.Ended.Reason != editlock.Released {
+			t.Errorf("%+v, %v", snap.Ended, err)
+		}
+	})
+}
