@@ -339,7 +339,7 @@ func fast(o *setup) { o.Rate, o.Burst = 100_000, 100_000 }
 // Faults: A8
 func TestSlowReader(t *testing.T) {
 	log := newLog("reads too slowly")
-	w := start(t, narrow, fast, func(o *setup) { o.Outbox, o.WriteTimeout, o.Logger = 64, patience, log.logger() })
+	w := start(t, narrow, fast, func(o *setup) { o.Outbox, o.WriteTimeout, o.Logger = 64<<10, patience, log.logger() })
 	slow := w.deafHolder()
 	stop := w.chatter()
 	for conn := int64(0); conn != 1; { // the first connection is the slow one

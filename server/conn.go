@@ -16,11 +16,10 @@ import (
 
 // Bounds of what a client may have under way or get wrong.
 const (
-	maxPending  = 64  // requests that wait for an earlier one
-	maxBad      = 10  // bad requests in a row
-	maxHellos   = 5   // attempts to authenticate
-	refusals    = 100 // messages over the rate before the connection is closed
-	maxHeldBack = 64  // resources with news that wait for an answer
+	maxPending = 64  // requests that wait for an earlier one
+	maxBad     = 10  // bad requests in a row
+	maxHellos  = 5   // attempts to authenticate
+	refusals   = 100 // messages over the rate before the connection is closed
 )
 
 // conn is one WebSocket. Three goroutines at most serve it: one reads for as long as it lives, and while there is something to do
@@ -48,15 +47,15 @@ type conn struct {
 	closing  bool // no entry follows, and nothing that arrives counts
 	pending  []wire.Request
 	working  bool
-	user     string              // whose it is; empty: not known yet
-	counted  bool                // has a place among the connections of its user
-	place    place               // among the connections of its address
-	host     bool                // has a session that a guest of the address may have come for
-	claimed  bool                // a connection that resumes the session is to have its places
-	session  *editlock.Conn      // nil before the welcome is on its way
-	identity *identity           // nil before a good access token
-	answers  scope               // what the request under way is about
-	heldBack []editlock.Snapshot // pushes that wait for its answer
+	user     string         // whose it is; empty: not known yet
+	counted  bool           // has a place among the connections of its user
+	place    place          // among the connections of its address
+	host     bool           // has a session that a guest of the address may have come for
+	claimed  bool           // a connection that resumes the session is to have its places
+	session  *editlock.Conn // nil before the welcome is on its way
+	identity *identity      // nil before a good access token
+	answers  scope          // what the request under way is about
+	heldBack *outbox        // pushes that wait for its answer; nil: none
 	beat     beat
 
 	timing // place in the wheel; guarded by the wheel

@@ -46,10 +46,13 @@ type Options struct {
 	MaxMessage int
 	// Rate and Burst limit the messages of a connection: so many a second, and at once. 0 means 20 and 40.
 	Rate, Burst int
-	// Outbox is how many frames a client may be behind before it is cut off. 0 means 256.
+	// Outbox bounds what waits to be sent to a client, in bytes of memory, and likewise what waits for the answer to its request
+	// under way. A client that is further behind, or by more than 10 s, is cut off. Of what changes again only the last
+	// waits. 0 means 4 MiB, the news of some 7,000 resources at one moment; an idle connection needs nothing.
 	Outbox int
 	// MaxPerUser, MaxPerAddress and MaxConnections limit open connections. 0 means 20, 100 and 100,000. The address of
-	// an IPv6 client is its /64. An address may make MaxPerAddress connections in 4 s, with twice as many at once.
+	// an IPv6 client is its /64; a tenth as many again may
+	// connect while it is full, to resume a session that has its place there. An address may make MaxPerAddress connections in 4 s, with twice as many at once.
 	MaxPerUser, MaxPerAddress, MaxConnections int
 	// HandshakeRate limits new connections a second, with as much again at once. 0 means 1,000.
 	HandshakeRate int
@@ -81,7 +84,7 @@ func (o Options) withDefaults(heartbeat, pong time.Duration) (Options, error) {
 	num(&o.MaxMessage, wire.MaxMessage)
 	num(&o.Rate, 20)
 	num(&o.Burst, 40)
-	num(&o.Outbox, 256)
+	num(&o.Outbox, 4<<20)
 	num(&o.MaxPerUser, 20)
 	num(&o.MaxPerAddress, 100)
 	num(&o.MaxConnections, 100_000)

@@ -1,9 +1,20 @@
 package server
 
-import "github.com/editlock/editlock"
+import (
+	"time"
 
-// outboxBytes bounds the encoded frames that wait for a client; a single larger one may wait alone.
-const outboxBytes = 512 << 10
+	"github.com/editlock/editlock"
+)
+
+// maxBehind is how long anything may wait for a client that takes what is sent, but more slowly than it comes. One that
+// takes nothing is noticed sooner: by the write that ends with its deadline, or by the pong that is missing.
+const maxBehind = 10 * time.Second
+
+// What an entry costs beside its text: itself, and a snapshot with its holder and its place in the map.
+const (
+	entryBytes = 128
+	pushBytes  = 512
+)
 
 // entry is something to be sent: one of its members is set.
 type entry struct {
@@ -14,35 +25,91 @@ type entry struct {
 	why   string             // with close
 }
 
-// outbox is what waits to be sent to one client, in order and within bounds. It needs a lock around it.
+// size is at least the memory that it holds.
+func (e *entry) size() int {
+	s := e.push
+	if s == nil {
+		return entryBytes + len(e.frame)
+	}
+	n := pushBytes + len(s.Resource) + len(s.Version)
+	if h := s.Holder; h != nil {
+		n += len(h.User.ID) + len(h.User.Name)
+	}
+	if s.Ended != nil {
+		n += len(s.Ended.By.ID) + len(s.Ended.By.Name)
+	}
+	return n
+}
+
+// waiting is an entry in the line.
+type waiting struct {
+	entry
+	since      time.Time
+	size       int
+	prev, next *waiting
+}
+
+// outbox is what waits to be sent to one client, in order and within bounds: limit bytes, or one entry that is larger, and
+// maxBehind. Their number is not bounded: a thousand resources may change at one moment, and a client that reads is to hear of
+// each. An empty one keeps no memory. It needs a lock around it.
 type outbox struct {
-	list  []entry
-	bytes int
-	pong  []byte // answer to the last ping of the protocol below; nil: none
-	limit int
+	first, last *waiting
+	pushes      map[string]*waiting // by resource: there is one of each at most
+	bytes       int
+	pong        []byte // answer to the last ping of the protocol below; nil: none
+	ping        bool   // one is due. It is sent before the pushes: they may be many, and its pong has little time
+	held        bool   // it waits for an answer to be ready, not for the client: nothing in it grows old
+	limit       int    // bytes
 }
 
 // add appends an entry and reports whether the client is too far behind for it.
 func (o *outbox) add(e entry) (full bool) {
-	if e.close == 0 && len(o.list) >= o.limit || o.bytes > 0 && o.bytes+len(e.frame) > outboxBytes {
-		return true
+	now, size := time.Now(), e.size()
+	if e.close == 0 {
+		late := o.first != nil && !o.held && now.Sub(o.first.since) > maxBehind
+		if late || o.first != nil && o.bytes+size > o.limit {
+			return true
+		}
 	}
-	o.bytes += len(e.frame)
-	o.list = append(o.list, e)
+	if e.ping {
+		o.ping = true
+		return false
+	}
+	w := &waiting{entry: e, since: now, size: size, prev: o.last}
+	if o.last == nil {
+		o.first = w
+	} else {
+		o.last.next = w
+	}
+	o.last = w
+	o.bytes += size
+	if e.push != nil {
+		if o.pushes == nil {
+			o.pushes = map[string]*waiting{}
+		}
+		o.pushes[e.push.Resource] = w
+	}
 	return false
 }
 
 // addPush appends a snapshot, in the place of an older one of the same resource that was not sent yet. The newer one goes to the
 // end: an answer between the two would otherwise be taken for news.
 func (o *outbox) addPush(s editlock.Snapshot) (full bool) {
-	for i, e := range o.list {
-		if e.push != nil && e.push.Resource == s.Resource {
-			s = merge(*e.push, s)
-			o.list = append(o.list[:i], o.list[i+1:]...)
-			break
-		}
+	if w := o.pushes[s.Resource]; w != nil {
+		s = merge(*w.push, s)
+		o.remove(w)
 	}
 	return o.add(entry{push: &s})
+}
+
+// takePush takes the snapshot of a resource out, if one waits that is not newer than a revision.
+func (o *outbox) takePush(resource string, revision int64) *editlock.Snapshot {
+	w := o.pushes[resource]
+	if w == nil || w.push.Revision > revision {
+		return nil
+	}
+	o.remove(w)
+	return w.push
 }
 
 // merge is what is sent if both would be: the newer state, and how a holding ended if either says so.
@@ -56,20 +123,38 @@ func merge(older, newer editlock.Snapshot) editlock.Snapshot {
 	return newer
 }
 
-// next takes the first entry out.
+// next takes out what is to be sent first.
 func (o *outbox) next() (e entry, ok bool) {
-	if len(o.list) == 0 {
-		o.list = nil // an idle connection keeps no memory for it
+	w := o.first
+	switch {
+	case o.ping && (w == nil || w.push != nil):
+		o.ping = false
+		return entry{ping: true}, true
+	case w == nil:
 		return entry{}, false
 	}
-	e = o.list[0]
-	o.list[0] = entry{}
-	o.list = o.list[1:]
-	o.bytes -= len(e.frame)
-	return e, true
+	o.remove(w)
+	return w.entry, true
+}
+
+func (o *outbox) remove(w *waiting) {
+	if w.prev == nil {
+		o.first = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		o.last = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	o.bytes -= w.size
+	if w.push != nil {
+		if delete(o.pushes, w.push.Resource); len(o.pushes) == 0 {
+			o.pushes = nil // a map keeps the memory that it ever needed
+		}
+	}
 }
 
 // clear forgets everything that was not sent.
-func (o *outbox) clear() {
-	o.list, o.bytes, o.pong = nil, 0, nil
-}
+func (o *outbox) clear() { *o = outbox{limit: o.limit, held: o.held} }

@@ -38,17 +38,12 @@ func (c *conn) push(s editlock.Snapshot) {
 	switch {
 	case c.closing || !c.identity.rights.allows(verbWatch, s.Resource): // so it takes nobody's place either
 	case c.session == nil || c.answers.covers(s.Resource):
-		for i, held := range c.heldBack {
-			if held.Resource == s.Resource {
-				c.heldBack[i] = merge(held, s)
-				return
-			}
+		if c.heldBack == nil {
+			c.heldBack = &outbox{limit: c.srv.opts.Outbox, held: true}
 		}
-		if len(c.heldBack) >= maxHeldBack+c.srv.opts.Outbox {
+		if c.heldBack.addPush(s) {
 			c.sent(true)
-			return
 		}
-		c.heldBack = append(c.heldBack, s)
 	default:
 		c.pushNow(s)
 	}
@@ -65,10 +60,9 @@ func (c *conn) pushNow(s editlock.Snapshot) {
 func (c *conn) settle(s editlock.Snapshot) editlock.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, held := range c.heldBack {
-		if held.Resource == s.Resource && held.Revision <= s.Revision {
-			c.heldBack = append(c.heldBack[:i], c.heldBack[i+1:]...)
-			return merge(held, s)
+	if c.heldBack != nil {
+		if held := c.heldBack.takePush(s.Resource, s.Revision); held != nil {
+			return merge(*held, s)
 		}
 	}
 	return s
@@ -86,10 +80,11 @@ func (c *conn) deliver(f wire.Frame) {
 func (c *conn) release() {
 	held := c.heldBack
 	c.heldBack, c.answers = nil, scope{}
-	for _, s := range held {
-		if !c.closing {
-			c.pushNow(s)
-		}
+	if held == nil {
+		return
+	}
+	for e, ok := held.next(); ok && !c.closing; e, ok = held.next() {
+		c.pushNow(*e.push)
 	}
 }
 
