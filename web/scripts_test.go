@@ -194,3 +194,19 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("asked %d times", acquires)
 	}
 }
+
+// A list that is refused in passing is asked for again on the same connection, and lives.
+func TestListAfterPassingError(t *testing.T) {
+	p := newPeer(t)
+	p.do(func() { p.refuse["watch"] = message{"code": "unavailable", "message": "Not now.", "retry_after": 1} })
+	tab := chrome.Page(t)
+	tab.Open(p.page("/", scripts(`editlock.watch("article/", entries => { window.n = entries.size })`)))
+	p.wait("asked", func() bool { return len(p.frames) > 1 && p.frames[len(p.frames)-1]["type"] == "watch" })
+	p.do(func() { delete(p.refuse, "watch") })
+	tab.Wait(`window.n === 0`)
+	p.give("article/42", "Ana")
+	tab.Wait(`window.n === 1`)
+	if n := p.count("hello"); n != 1 {
+		t.Errorf("%d hellos", n)
+	}
+}

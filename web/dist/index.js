@@ -81,7 +81,7 @@ function parseEnded(value2) {
   if (!isFields(value2)) return null;
   return {
     fence: number(value2["fence"]),
-    reason: oneOf(value2["reason"], reasons) ?? "expired",
+    reason: oneOf(value2["reason"], reasons),
     at: text(value2["at"])
   };
 }
@@ -856,6 +856,8 @@ function reduce(s, e) {
       return s.view && e.snapshot.revision < s.view.revision ? s : take(s, e.snapshot);
     case "token":
       return e.fence === s.fence ? { ...s, token: e.token, tokenFor: e.expires } : s;
+    case "reload":
+      return s.fence ? { ...s, fresh: 0 } : s;
     case "loading":
       return { ...s, loading: e.fence };
     case "loaded":
@@ -890,7 +892,7 @@ function take(s, view) {
   const inUse = s.fresh === s.fence;
   const gone = { ...next, fence: 0, fresh: 0, loading: 0, token: "", tokenFor: 0, doubt: false };
   if (!s.wants) return gone;
-  if (!inUse && !decided.includes(reason)) return gone;
+  if (!inUse && (!ended || reason !== null && !decided.includes(reason))) return gone;
   return { ...gone, wants: false, lost: { fence: s.fence, reason, at: ended?.at ?? null } };
 }
 var passing = [
@@ -945,8 +947,11 @@ function plan(s) {
       return null;
   }
 }
+function givingUp(s) {
+  return s.flight === "release" || s.flight === "cancel";
+}
 function toLoad(s) {
-  const confirmed = s.wants && s.view?.mine?.state === "held";
+  const confirmed = s.wants && !givingUp(s) && s.view?.mine?.state === "held";
   return confirmed && s.fresh !== s.fence && s.loading !== s.fence ? s.fence : 0;
 }
 function settled(s) {
@@ -988,6 +993,13 @@ function status(s) {
     default:
       return s.wants && s.view.state === "free" && !s.error ? "connecting" : "watching";
   }
+}
+function freeToType({ state, holder, error }, eager, trouble2) {
+  if (state === "watching") return holder === null && (!error || error.code === trouble2);
+  return state === "connecting" || state === "refreshing" && eager;
+}
+function mayReclaim({ lost, holder }) {
+  return (lost?.reason === "expired" || lost?.reason === "left") && holder === null;
 }
 function picture(s, heldSince, mineSince) {
   const state = status(s);
@@ -1104,7 +1116,7 @@ var Core = class {
   /** The lock token, if it is good for a moment yet and the page may be sure of the lock. */
   token() {
     const s = this.state;
-    if (s.doubt || !s.sure || s.view?.mine?.state !== "held") return null;
+    if (s.doubt || !s.sure || givingUp(s) || s.view?.mine?.state !== "held") return null;
     return s.token && elapsed(this.tokenAt, this.clock()) < s.tokenFor * 0.9 ? s.token : null;
   }
   dispatch(event) {
@@ -1263,7 +1275,7 @@ var Prefixes = class {
   watch(prefix, listener, failed) {
     let watched = this.watched.get(prefix);
     if (!watched) {
-      watched = { prefix, entries: /* @__PURE__ */ new Map(), revisions: /* @__PURE__ */ new Map(), listeners: /* @__PURE__ */ new Set(), failures: /* @__PURE__ */ new Set(), known: false };
+      watched = { prefix, entries: /* @__PURE__ */ new Map(), revisions: /* @__PURE__ */ new Map(), listeners: /* @__PURE__ */ new Set(), failures: /* @__PURE__ */ new Set(), known: false, asked: 0, pause: 0 };
       this.watched.set(prefix, watched);
       if (this.connection.online()) void this.ask(watched);
     }
@@ -1295,14 +1307,22 @@ var Prefixes = class {
     }
   }
   async ask(watched) {
+    const turn = ++watched.asked;
+    const current = () => turn === watched.asked && this.watched.get(watched.prefix) === watched;
     try {
       const { snapshots } = await this.connection.request({ type: "watch", prefix: watched.prefix });
-      if (this.watched.get(watched.prefix) !== watched) return;
+      if (!current()) return;
       watched.revisions = new Map(snapshots.map((frame) => [frame.resource, frame.revision]));
       watched.known = true;
+      watched.pause = 0;
       this.tell(watched, new Map(snapshots.map((frame) => [frame.resource, entry(frame)])));
     } catch (error) {
-      if (asError(error).code !== "disconnected") for (const failed of [...watched.failures]) failed(error);
+      const { code, message, retryAfter } = asError(error);
+      if (code === "disconnected" || !current()) return;
+      for (const failed of [...watched.failures]) failed(error);
+      if (!isPassing(code)) return console.warn(`editlock: watch ${watched.prefix}: ${message} (${code})`);
+      watched.pause = Math.max(retryAfter, Math.min(30, watched.pause * 2 || 1));
+      setTimeout(() => current() && this.connection.online() && void this.ask(watched), watched.pause * 1e3);
     }
   }
   tell(watched, entries) {
@@ -1654,6 +1674,7 @@ var en = {
   forbidden: "You may read this, but not edit it",
   failed: "Editing is not possible now",
   lostExpired: "You were away, and your turn is over",
+  lostUnknown: "Your turn is over",
   lostMoved: "The editing has moved to another tab of yours",
   lostTaken: "The editing was taken over",
   lostForced: "An administrator ended your turn",
@@ -1663,6 +1684,8 @@ var en = {
   textHere: "Your text is still here.",
   draft: "What you typed before is kept",
   draftDetail: "It is not in the form now.",
+  draftSeveral: "There are several texts of one field. Put back one after the other; none is lost.",
+  draftHomeless: "Its field is not in this form any more. You can copy it.",
   copied: "Copied",
   titleTurn: "Your turn",
   doStop: "Stop waiting, just read",
@@ -1713,6 +1736,7 @@ var de = {
   forbidden: "Sie dürfen dies lesen, aber nicht bearbeiten",
   failed: "Bearbeiten geht im Moment nicht",
   lostExpired: "Sie waren weg, und Ihre Zeit ist abgelaufen",
+  lostUnknown: "Ihre Zeit ist abgelaufen",
   lostMoved: "Die Bearbeitung ist in einem anderen Ihrer Tabs",
   lostTaken: "Die Bearbeitung wurde übernommen",
   lostForced: "Die Bearbeitung wurde von der Verwaltung beendet",
@@ -1722,6 +1746,8 @@ var de = {
   textHere: "Ihr Text ist noch da.",
   draft: "Ihr früherer Text ist aufgehoben",
   draftDetail: "Er steht gerade nicht im Formular.",
+  draftSeveral: "Es gibt mehrere Texte eines Feldes. Setzen Sie einen nach dem anderen ein; keiner geht verloren.",
+  draftHomeless: "Sein Feld gibt es in diesem Formular nicht mehr. Sie können ihn kopieren.",
   copied: "Kopiert",
   titleTurn: "Sie sind dran",
   doStop: "Nicht warten, nur lesen",
@@ -1741,6 +1767,10 @@ function translate(language, messages) {
 function messagesFor(language) {
   const key2 = language.toLowerCase();
   return languages.get(key2) ?? languages.get(key2.split("-")[0] ?? "") ?? en;
+}
+function languageOf(element2) {
+  const holder = element2.closest("[lang]") ?? document.documentElement;
+  return holder.getAttribute("lang") || navigator.language || "en";
 }
 function placeText(position, language) {
   if (!language.toLowerCase().startsWith("en")) return new Intl.NumberFormat(language).format(position);
@@ -1836,6 +1866,25 @@ var editlock = {
   /** Adds or changes the texts of a language. */
   translate: (language, messages) => translate(language, messages)
 };
+
+// src/application.ts
+async function askApplication(element2, version, grant) {
+  const promises = [];
+  const waitUntil = (promise) => void promises.push(promise);
+  const detail = Object.freeze({ version, ...grant, waitUntil });
+  element2.dispatchEvent(new CustomEvent("edit-lock-refresh", { detail, bubbles: true, composed: true }));
+  await Promise.all(promises);
+  await drawn();
+}
+function drawn() {
+  return new Promise((resolve) => {
+    const late = setTimeout(resolve, 100);
+    requestAnimationFrame(() => {
+      clearTimeout(late);
+      setTimeout(resolve, 0);
+    });
+  });
+}
 
 // src/attention.ts
 var calling = false;
@@ -1952,9 +2001,9 @@ var Bar = class {
     this.detail.replaceChildren(...details);
     this.detail.hidden = details.length === 0;
     const name = values.snapshot.holder?.name ?? "";
-    const drawn = notice2.icon + name;
-    if (drawn === this.drawn) return;
-    this.drawn = drawn;
+    const drawn2 = notice2.icon + name;
+    if (drawn2 === this.drawn) return;
+    this.drawn = drawn2;
     this.icon.replaceChildren(notice2.icon === "person" ? initials(name) : drawing(paths[notice2.icon]));
     this.icon.dataset["icon"] = notice2.icon;
     this.icon.style.setProperty("--hue", String(hue(name)));
@@ -2183,55 +2232,124 @@ function onDone(event) {
 // src/draft.ts
 var untyped = ["hidden", "password", "file", "submit", "button", "image", "reset"];
 var Draft = class {
-  constructor(root) {
+  constructor(root, signal) {
     this.root = root;
-    root.addEventListener("focusin", (event) => this.meet(event.target), true);
-    root.addEventListener("pointerdown", (event) => this.meet(event.target), true);
-    for (const type of ["beforeinput", "input", "change"]) {
-      root.addEventListener(type, (event) => this.touch(event.target), true);
-    }
+    const on = { capture: true, signal };
+    root.addEventListener("focusin", (event) => this.meet(event.target), on);
+    root.addEventListener("pointerdown", (event) => this.meet(event.target), on);
+    root.addEventListener("beforeinput", (event) => this.begin(event), on);
+    for (const type of ["input", "change"]) root.addEventListener(type, (event) => this.touch(event), on);
   }
   root;
   before = /* @__PURE__ */ new WeakMap();
-  touched = /* @__PURE__ */ new Set();
+  notes = /* @__PURE__ */ new Map();
+  /** The application is loading: what it writes into the fields, and tells of, is no typing. */
+  loading = false;
   /** Fields that differ from what was there before the first touch. */
   typed() {
     const all = [];
-    for (const field of this.touched) {
+    for (const [field, note] of this.notes) {
       if (!this.root.contains(field)) continue;
       const before = this.before.get(field) ?? "";
-      const value2 = valueOf(field);
-      if (value2 !== before) all.push({ ...place(this.root, field), label: labelOf(field), before, value: value2 });
+      const { run } = note;
+      const value2 = isField(field) || field.isConnected ? valueOf(field) : note.value;
+      if (value2 !== before) all.push({ ...place(this.root, field), label: labelOf(field), before, value: value2, run });
     }
     return all;
   }
+  /** The same by the person's own hand, although the fields may be gone by now or show something else. */
+  written() {
+    return [...this.notes].map(([field, note]) => ({ ...note, before: this.before.get(field) ?? "" })).filter(({ before, value: value2 }) => value2 !== before);
+  }
   /** What is there now counts as saved. */
   forget() {
-    for (const field of this.touched) this.before.set(field, valueOf(field));
-    this.touched.clear();
+    for (const field of [...this.notes.keys()]) this.drop(field);
+  }
+  /** From now on the application may put other content into the fields at any moment. */
+  loadBegins() {
+    this.loading = true;
+    for (const [field, note] of this.notes) if (this.root.contains(field)) note.value = valueOf(field);
+  }
+  /** Fields that show something else now are new ones. */
+  loadEnds() {
+    this.loading = false;
+    for (const [field, note] of [...this.notes]) {
+      if (!this.root.contains(field) || valueOf(field) !== note.value) this.drop(field);
+    }
+  }
+  /** Takes the text out of fields that still show it: they are to show another record. */
+  clear() {
+    for (const [field, note] of this.notes) {
+      if (isToggle(field) || field instanceof HTMLSelectElement || valueOf(field) !== note.value) continue;
+      setValue(field, isField(field) ? defaultOf(field) : this.before.get(field) ?? "");
+    }
+  }
+  drop(field) {
+    this.notes.delete(field);
+    this.before.set(field, valueOf(field));
   }
   meet(target) {
     const field = fieldOf(target);
-    if (field && !this.before.has(field)) this.before.set(field, valueOf(field));
+    if (field && !this.notes.has(field)) this.before.set(field, valueOf(field));
   }
-  touch(target) {
-    const field = fieldOf(target);
+  note(field) {
+    let note = this.notes.get(field);
+    if (!note) {
+      note = { ...place(this.root, field), label: labelOf(field), run: Math.random(), value: valueOf(field) };
+      this.notes.set(field, note);
+    }
+    return note;
+  }
+  /** About to be typed into: what is there by now is what was there before. */
+  begin(event) {
+    const field = fieldOf(event.target);
     if (!field) return;
-    if (!this.before.has(field)) this.before.set(field, defaultOf(field));
-    this.touched.add(field);
+    const note = this.notes.get(field);
+    if (!note || this.loading && note.value !== valueOf(field)) this.drop(field);
+    this.note(field);
   }
-  /** Puts typed text into the fields of the same name; returns what could not be put back. */
-  static restore(root, typed, force) {
+  touch(event) {
+    const field = fieldOf(event.target);
+    if (!field || event.isTrusted && event.type === "change") return;
+    if (!this.before.has(field)) this.before.set(field, defaultOf(field));
+    const note = this.note(field);
+    const value2 = valueOf(field);
+    if (event.isTrusted) note.value = value2;
+    else if (!this.loading) setTimeout(() => valueOf(field) === value2 && (note.value = value2), 0);
+  }
+  put(field, value2) {
+    if (!this.notes.delete(field)) this.before.set(field, valueOf(field));
+    setValue(field, value2);
+    this.note(field).value = value2;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+  /** Puts text back where nobody changed anything meanwhile; returns what is in no field then. */
+  restore(typed) {
     return typed.filter((entry2) => {
-      const field = find(root, entry2);
+      const field = fit(this.root, entry2);
       if (!field) return true;
-      if (!force && valueOf(field) !== entry2.before) return valueOf(field) !== entry2.value;
-      if (valueOf(field) === entry2.value) return false;
-      setValue(field, entry2.value);
-      field.dispatchEvent(new Event("input", { bubbles: true }));
-      field.dispatchEvent(new Event("change", { bubbles: true }));
+      if (valueOf(field) !== entry2.before) return valueOf(field) !== entry2.value;
+      if (valueOf(field) !== entry2.value) this.put(field, entry2.value);
       return false;
     });
+  }
+  /** Puts the first text of each field into it, whatever is there; returns what is in no field then. */
+  force(typed) {
+    const done = /* @__PURE__ */ new Set();
+    return typed.filter((entry2) => {
+      const field = fit(this.root, entry2);
+      if (!field) return true;
+      if (valueOf(field) === entry2.value) return false;
+      if (done.has(field)) return true;
+      done.add(field);
+      this.put(field, entry2.value);
+      return false;
+    });
+  }
+  /** Whether there is a field for the text. */
+  static fits(root, entry2) {
+    return fit(root, entry2) !== null;
   }
   /** What of the text is not in its field. */
   static missing(root, typed) {
@@ -2279,8 +2397,10 @@ function setValue(field, value2) {
   else if (field instanceof HTMLSelectElement) {
     const values = value2.split("\n");
     for (const option of field.options) option.selected = values.includes(option.value);
-  } else if (isField(field)) field.value = value2;
-  else field.innerText = value2;
+  } else if (isField(field)) {
+    const own = field instanceof HTMLInputElement ? HTMLInputElement.prototype : HTMLTextAreaElement.prototype;
+    Object.getOwnPropertyDescriptor(own, "value")?.set?.call(field, value2);
+  } else field.innerText = value2;
 }
 function nameOf(field) {
   return field.getAttribute("name") || field.id || field.getAttribute("data-name") || field.localName;
@@ -2294,6 +2414,12 @@ function place(root, field) {
 }
 function find(root, { name, index }) {
   return sameName(root, name)[index] ?? null;
+}
+function fit(root, entry2) {
+  const field = find(root, entry2);
+  if (!(field instanceof HTMLSelectElement)) return field;
+  const choices = [...field.options].map((option) => option.value);
+  return entry2.value.split("\n").every((choice) => choices.includes(choice)) || !entry2.value ? field : null;
 }
 function labelOf(field) {
   const label = isField(field) ? field.labels?.[0]?.textContent : null;
@@ -2377,54 +2503,103 @@ var Keeper = class {
   constructor(root, resource) {
     this.root = root;
     this.resource = resource;
-    this.draft = new Draft(root);
-    root.addEventListener("input", () => this.sent = false, true);
+    const { signal } = this.end;
+    this.draft = new Draft(root, signal);
+    root.addEventListener("input", () => {
+      this.sent = false;
+      this.typedOver = root.getAttribute("version");
+    }, { capture: true, signal });
+    const leaving = (event) => {
+      if (root.isConnected && (event.type === "pagehide" || document.visibilityState === "hidden")) this.stash();
+    };
+    document.addEventListener("visibilitychange", leaving, { signal });
+    window.addEventListener("pagehide", leaving, { signal });
   }
   root;
   resource;
+  end = new AbortController();
   draft;
+  /** The latest first; of one field there may be several. */
   kept = [];
   /** It stands in the fields as the page came, like a form that is shown again with its errors: sent, and not saved. */
   posted = [];
   /** The version of the content that the text of an earlier page was typed over. */
   over = null;
-  /** It comes from an earlier page, whose person may have left it on purpose: to be offered, not put back unasked. */
-  earlier = false;
+  /** The same of what was typed here; the attribute may name another one by now. */
+  typedOver = null;
   /** A form with the text in it is on its way, and the next page shows what became of it. */
   sent = false;
+  /** The element shows something else from now on, or nothing. */
+  close() {
+    this.end.abort();
+  }
   /** Something was typed that is not known to be saved. */
   get dirty() {
     return this.live().length > 0;
   }
-  /** There is text that is in no field. */
+  /** Text is kept, whether or not it is in the fields too. */
   get holds() {
     return this.kept.length > 0;
   }
+  /** Whether there is text that is in no field, and what can be done about it. */
+  get offer() {
+    const missing = Draft.missing(this.root, this.kept);
+    if (!missing.length) return null;
+    if (!missing.some((entry2) => Draft.fits(this.root, entry2))) return "homeless";
+    const all = [...missing, ...this.live()];
+    const several = missing.some((entry2) => Draft.fits(this.root, entry2) && all.some((other) => other !== entry2 && samePlace(entry2, other)));
+    return several ? "several" : "one";
+  }
   get text() {
-    return Draft.text(this.holds ? this.kept : this.live());
+    const missing = Draft.missing(this.root, this.kept);
+    return Draft.text(missing.length ? missing : this.live());
+  }
+  /** All of it: what was kept, and what is in the fields. */
+  get all() {
+    return Draft.text(join(this.kept, this.live()));
   }
   /** Remembers what is typed, before it may go. */
   keep() {
-    const live = this.live();
-    if (!live.length) return;
-    this.kept = live;
-    this.earlier = false;
+    this.kept = join(this.kept, this.live());
   }
-  /** Puts text back: by itself only where nobody changed anything meanwhile. */
+  /** While the application loads, it may put its content over the text at any moment: every keystroke is kept. */
+  async during(load) {
+    this.keep();
+    this.draft.loadBegins();
+    const noted = (event) => {
+      if (event.isTrusted) this.kept = join(this.kept, this.draft.written());
+    };
+    this.root.addEventListener("input", noted, true);
+    try {
+      await load();
+    } finally {
+      this.root.removeEventListener("input", noted, true);
+      this.draft.loadEnds();
+    }
+  }
+  /** Puts text back, unasked only where nobody changed anything meanwhile. */
   putBack(force) {
-    if (!this.kept.length) return;
-    if (this.earlier && !force) this.settle();
-    else this.kept = Draft.restore(this.root, this.kept, force);
-    if (force) this.kept = [];
+    if (force) return this.exchange();
+    const asked = this.settle(this.kept.filter((entry2) => entry2.ask));
+    const rest = this.draft.restore(this.kept.filter((entry2) => !entry2.ask));
+    this.kept = this.kept.filter((entry2) => asked.includes(entry2) || rest.includes(entry2));
+  }
+  /** Puts text back at a person's wish; what the person has typed into those fields meanwhile is kept in its place. */
+  exchange() {
+    const live = this.live();
+    const rest = this.draft.force(this.kept);
+    const gone = Draft.missing(this.root, live).map((entry2) => ({ ...entry2, ask: true }));
+    this.posted = this.posted.filter((entry2) => !gone.some((other) => samePlace(entry2, other)));
+    this.kept = [...rest, ...gone];
   }
   /** Of an earlier page's text, what is in no field is to be offered; what is in one may be saved by now, or not yet. */
-  settle() {
-    const missing = Draft.missing(this.root, this.kept);
-    const there = this.kept.filter((entry2) => !missing.includes(entry2));
-    this.kept = missing;
+  settle(text2) {
+    const missing = Draft.missing(this.root, text2);
+    const there = text2.filter((entry2) => !missing.includes(entry2));
     const version = this.root.getAttribute("version");
     const newer = version !== null && this.over !== null && version !== this.over && atLeast(version, this.over) === "yes";
     this.posted = merge(this.posted, newer && !refusedPage() ? there.filter((entry2) => !Draft.served(this.root, entry2)) : there);
+    return missing;
   }
   /** What stands in the fields and is not known to be saved. */
   live() {
@@ -2435,10 +2610,12 @@ var Keeper = class {
     this.posted = [];
     this.draft.forget();
   }
+  /** What stands in the fields is saved; what is offered beside them is not. */
   saved() {
-    this.posted = [];
-    this.draft.forget();
-    this.dismiss();
+    this.kept = Draft.missing(this.root, this.kept);
+    this.replaced();
+    this.typedOver = null;
+    this.stash();
   }
   dismiss() {
     this.kept = [];
@@ -2448,19 +2625,28 @@ var Keeper = class {
     this.sent = true;
   }
   /** Writes the text where it outlives the page: hidden pages are thrown away without notice. */
-  stash = (event) => {
-    if (event?.type === "visibilitychange" && document.visibilityState !== "hidden") return;
-    const live = this.live();
-    const text2 = [...this.kept.filter((entry2) => !live.some((other) => samePlace(entry2, other) && entry2.value === other.value)), ...live];
+  stash() {
+    this.store(this.live());
+  }
+  /** The same when the fields may show another record by now: what the person left in them counts. */
+  stashWritten() {
+    this.store(merge(this.posted, this.draft.written()));
+  }
+  /** Takes the text out of the fields, which are to show another record. */
+  clear() {
+    this.draft.clear();
+  }
+  store(text2) {
+    const kept2 = this.kept.filter((entry2) => !text2.some((other) => samePlace(entry2, other) && entry2.value === other.value));
     const carried = this.kept.length > 0 || this.posted.length > 0;
-    const version = (carried ? this.over : null) ?? this.root.getAttribute("version");
+    const version = (carried ? this.over : null) ?? this.typedOver ?? this.root.getAttribute("version");
     try {
-      const stored = { at: Date.now(), sent: this.sent, version, text: text2 };
-      if (text2.length) sessionStorage.setItem(this.key, JSON.stringify(stored));
+      const stored = { at: Date.now(), sent: this.sent, version, text: text2, kept: kept2 };
+      if (text2.length || kept2.length) sessionStorage.setItem(this.key, JSON.stringify(stored));
       else sessionStorage.removeItem(this.key);
     } catch {
     }
-  };
+  }
   /** Takes up what the page before this one left. */
   recover() {
     try {
@@ -2469,20 +2655,26 @@ var Keeper = class {
       this.over = typeof stored.version === "string" ? stored.version : null;
       const unsaved = this.over !== null && this.over === this.root.getAttribute("version");
       const recent = Date.now() - Number(stored.at) < refusedWithin;
-      if (stored.sent && (cameByRedirect() || !(unsaved || recent))) return this.dismiss();
-      this.kept = stored.text.filter(isTyped);
-      this.earlier = !document.wasDiscarded;
+      const accepted = stored.sent && (cameByRedirect() || !(unsaved || recent));
+      const beside = Array.isArray(stored.kept) ? stored.kept : [];
+      const ask2 = !document.wasDiscarded;
+      this.kept = [...accepted ? [] : stored.text, ...beside].filter(isTyped).map((entry2) => ({ ...entry2, ask: ask2 }));
+      if (accepted) this.stash();
     } catch {
       this.kept = [];
     }
   }
   get key() {
-    return `editlock draft ${this.resource()}`;
+    return `editlock draft ${this.resource}`;
   }
 };
 var refusedWithin = 12e4;
 function samePlace(a, b) {
   return a.name === b.name && a.index === b.index;
+}
+function join(kept2, live) {
+  const same2 = (a, b) => a.run !== void 0 && a.run === b.run || samePlace(a, b) && a.value === b.value;
+  return [...live, ...kept2.filter((entry2) => !live.some((other) => same2(entry2, other)))];
 }
 function merge(earlier, later) {
   const rest = earlier.filter((entry2) => !later.some((other) => samePlace(entry2, other)));
@@ -2502,6 +2694,7 @@ var lostTexts = {
   revoked: "lostRevoked",
   logged_out: "login"
 };
+var offers = { one: "draftDetail", several: "draftSeveral", homeless: "draftHomeless" };
 function notice(s, now) {
   const make = (tone, icon, title, details, actions) => ({
     tone,
@@ -2529,7 +2722,10 @@ function notice(s, now) {
     case "refreshing":
       return make("good", "clock", "refreshing", ["refreshingDetail"], []);
     case "held":
-      if (now.draft) return { tone: "warn", icon: "pencil", title: "draft", details: ["draftDetail"], actions: ["restore", "copy", "dismiss"] };
+      if (now.draft) {
+        const actions = now.draft === "homeless" ? ["copy", "dismiss"] : ["restore", "copy", "dismiss"];
+        return { tone: "warn", icon: "pencil", title: "draft", details: [offers[now.draft]], actions };
+      }
       if (now.arrived) return make("good", "check", "turn", ["turnDetail"], []);
       if (s.waiting > 0) return make("calm", "pencil", s.waiting === 1 ? "othersOne" : "others", [], []);
       return null;
@@ -2539,7 +2735,8 @@ function notice(s, now) {
       return make("warn", "plug", "unsure", [now.overdue ? "unsureOver" : now.saving ? "saveLater" : "unsureDetail"], []);
     case "lost": {
       const moved = s.holder?.yours === true && (s.lost?.reason === "handed_over" || s.lost?.reason === null);
-      const title = moved ? "lostMoved" : (s.lost?.reason && lostTexts[s.lost.reason]) ?? "lostExpired";
+      const reason = s.lost?.reason ?? null;
+      const title = moved ? "lostMoved" : reason === null ? "lostUnknown" : lostTexts[reason] ?? "lostExpired";
       const details = [];
       if (others && !s.holder?.yours) details.push("nowEditing");
       if (now.dirty) details.push("textHere");
@@ -2741,10 +2938,15 @@ var EditLockElement = class extends HTMLElement {
   static observedAttributes = ["resource", "lang", "dir", "theme", "version"];
   bar = new Bar((action) => void this.perform(action));
   shell = build(this, this.bar.root);
-  keeper = new Keeper(this, () => this.resource);
+  keeper = new Keeper(this, "");
   focusKeeper = new FocusKeeper(this);
   client = null;
+  core = null;
   handle = null;
+  /** The resource whose content the fields were made for. */
+  named = null;
+  /** They still show another one: closed until this one's content is loaded. */
+  foreign = false;
   shown = null;
   source = null;
   arrived = false;
@@ -2778,10 +2980,12 @@ var EditLockElement = class extends HTMLElement {
   connectedCallback() {
     clearTimeout(this.leaving);
     protect(this);
+    if (this.handle && this.named !== this.resource) this.tearDown();
     if (!this.handle) this.setUp();
     this.render();
   }
   disconnectedCallback() {
+    this.keeper.stash();
     this.leaving = window.setTimeout(() => this.isConnected || this.tearDown(), 0);
   }
   attributeChangedCallback(name, before, now) {
@@ -2798,10 +3002,16 @@ var EditLockElement = class extends HTMLElement {
     if (!this.resource.trim()) return void (this.complaining = window.setTimeout(() => this.complain(), 0));
     const url = this.getAttribute("server-url");
     const auth = this.getAttribute("auth-url");
+    const other = this.named !== null && this.named !== this.resource;
+    if (other) this.keeper.clear();
+    this.keeper = new Keeper(this, this.resource);
     this.client = clientFor({ ...url ? { url } : {}, ...auth ? { auth: new URL(auth, document.baseURI).href } : {} });
     const refresh = this.getAttribute("refresh") ?? "page";
+    this.foreign = refresh !== "none" && (other || this.foreign);
+    this.named = this.resource;
     this.closing = takeDone(this.resource) && cameByRedirect();
-    this.handle = new Lock(this.client.core(this.resource), this.client, {
+    this.core = this.client.core(this.resource);
+    this.handle = new Lock(this.core, this.client, {
       start: this.closing ? "manual" : this.start,
       ...refresh === "none" ? {} : { refresh: (version, grant) => this.refresh(refresh, version, grant) }
     });
@@ -2810,8 +3020,8 @@ var EditLockElement = class extends HTMLElement {
     this.ticking = window.setInterval(() => this.tick(), 1e4);
     this.remember();
     this.keeper.recover();
-    document.addEventListener("visibilitychange", this.keeper.stash);
-    window.addEventListener("pagehide", this.keeper.stash);
+    const { handle } = this;
+    if (handle.snapshot.state === "held") queueMicrotask(() => this.handle === handle && this.entered("connecting"));
   }
   /** Scripts may name the resource a moment after they put the element in. */
   complain() {
@@ -2821,11 +3031,11 @@ var EditLockElement = class extends HTMLElement {
     unprotect(this);
     clearInterval(this.ticking);
     clearTimeout(this.delayed);
-    document.removeEventListener("visibilitychange", this.keeper.stash);
-    window.removeEventListener("pagehide", this.keeper.stash);
+    if (this.handle && this.named !== this.resource) this.keeper.stashWritten();
+    this.keeper.close();
     this.client?.troubles.delete(this.renderSoon);
     this.handle?.close();
-    this.handle = this.client = this.shown = this.source = this.pending = null;
+    this.handle = this.core = this.client = this.shown = this.source = this.pending = null;
     this.eager = this.arrived = this.done = false;
   }
   /** Remembers how the content came from the server, to see later whether fresh content differs. */
@@ -2849,7 +3059,7 @@ var EditLockElement = class extends HTMLElement {
     if (now === "watching" || now === "lost") this.eager = false;
     if (now === "lost" && before !== "lost") {
       this.keeper.keep();
-      if (this.mayReclaim(snapshot)) queueMicrotask(() => this.handle?.acquire({ wait: false }));
+      if (mayReclaim(snapshot)) queueMicrotask(() => this.handle?.acquire({ wait: false }));
     }
     if (now === "held" && before !== "held") this.entered(before);
     if (this.closing && now !== "connecting") {
@@ -2863,8 +3073,10 @@ var EditLockElement = class extends HTMLElement {
     }
   }
   entered(before) {
+    const { handle } = this;
+    if (this.foreign) return queueMicrotask(() => this.foreign && this.handle === handle && this.core?.dispatch({ type: "reload" }));
     this.eager = false;
-    if (before === "connecting") this.keeper.putBack(false);
+    if (before !== "unsure") this.keeper.putBack(false);
     if (before === "refreshing" && this.waited) {
       this.arrived = true;
       setTimeout(() => {
@@ -2876,14 +3088,11 @@ var EditLockElement = class extends HTMLElement {
     this.waited = false;
     const save = this.pending;
     this.pending = null;
-    if (save?.form.isConnected) setTimeout(() => save.form.requestSubmit(save.submitter), 0);
-  }
-  /** Whether the turn was over by time alone and nobody wants it: then it is taken back without a question. */
-  mayReclaim({ lost, holder }) {
-    const byTime = lost?.reason === "expired" || lost?.reason === "left" || lost?.reason === null;
-    return byTime && holder === null;
+    if (save?.form.isConnected) setTimeout(() => this.handle === handle && save.form.requestSubmit(save.submitter), 0);
+    this.render();
   }
   typed() {
+    if (this.keeper.holds) this.render();
     if (this.start !== "edit" || this.eager || !this.handle) return;
     const { state } = this.handle.snapshot;
     if (state !== "watching" && state !== "connecting") return;
@@ -2892,15 +3101,17 @@ var EditLockElement = class extends HTMLElement {
   }
   // Fresh content.
   async refresh(how, version, grant) {
+    const { named } = this;
+    const stillHere = () => {
+      if (this.named !== named || this.resource !== named) throw new Error("The form shows another record by now.");
+    };
     if (how === "event") {
-      const promises = [];
-      const waitUntil = (promise) => void promises.push(promise);
-      const detail = Object.freeze({ version, ...grant, waitUntil });
-      this.dispatchEvent(new CustomEvent("edit-lock-refresh", { detail, bubbles: true, composed: true }));
-      await Promise.all(promises);
+      await this.keeper.during(() => askApplication(this, version, grant));
+      stillHere();
     } else {
       const url = this.getAttribute("refresh-url") ?? location.href;
       const fresh2 = await fetchFresh(url, this.localName, this.resource, version, grant);
+      stillHere();
       this.keeper.keep();
       this.focusKeeper.during(() => {
         this.replace(fresh2.content);
@@ -2908,12 +3119,13 @@ var EditLockElement = class extends HTMLElement {
         this.keeper.putBack(false);
       });
     }
+    this.foreign = false;
     this.keeper.putBack(false);
   }
   replace(fresh2) {
     const source = this.source;
     this.source = fresh2.cloneNode(true);
-    if (source && sameContent(source, fresh2)) {
+    if (source && !this.foreign && sameContent(source, fresh2)) {
       takeHidden(this, fresh2);
       return;
     }
@@ -2926,21 +3138,21 @@ var EditLockElement = class extends HTMLElement {
     return !this.shell.content.inert;
   }
   permit() {
-    if (!this.handle) return "refuse";
+    if (!this.handle || this.foreign) return "refuse";
     const { state } = this.handle.snapshot;
     if (state === "held") return this.handle.token() ? "go" : "later";
     if (state === "unsure" || this.eager) return "later";
     return this.start === "edit" && this.open ? "later" : "refuse";
   }
   token() {
-    return this.handle?.token() ?? null;
+    return this.foreign ? null : this.handle?.token() ?? null;
   }
   saveLater(form, submitter) {
     this.pending = { form, submitter };
     this.typed();
     this.render();
     const lock = this.handle;
-    if (lock?.snapshot.state === "held") void lock.headers().then(() => this.entered("held"), () => void 0);
+    if (lock?.snapshot.state === "held") void lock.headers().then(() => this.handle === lock && this.entered("unsure"), () => void 0);
   }
   refuseSave() {
     this.say(this.permit() === "later" ? this.messages.unsureDetail : this.messages.refused);
@@ -2979,7 +3191,7 @@ var EditLockElement = class extends HTMLElement {
       case "move":
         return lock.acquire({ move: true });
       case "copy":
-        await navigator.clipboard?.writeText(this.keeper.text);
+        await navigator.clipboard?.writeText(lock.snapshot.state === "held" ? this.keeper.text : this.keeper.all);
         return this.say(this.messages.copied);
       case "restore":
         this.keeper.putBack(true);
@@ -2990,16 +3202,12 @@ var EditLockElement = class extends HTMLElement {
     }
   }
   // What is shown.
-  get language() {
-    const holder = this.closest("[lang]") ?? document.documentElement;
-    return holder.getAttribute("lang") || navigator.language || "en";
-  }
   get messages() {
-    return messagesFor(this.language);
+    return messagesFor(languageOf(this));
   }
   get values() {
     const snapshot = this.shown ?? this.handle?.snapshot ?? idle;
-    return { snapshot, language: this.language, messages: this.messages, now: Date.now() };
+    return { snapshot, language: languageOf(this), messages: this.messages, now: Date.now() };
   }
   tick() {
     if (this.handle && document.visibilityState === "visible") this.bar.tick(this.values);
@@ -3015,16 +3223,16 @@ var EditLockElement = class extends HTMLElement {
     }
     const snapshot = this.shown ??= lock.snapshot;
     if (snapshot.state === "waiting") this.waited = true;
-    this.setOpen(snapshot.editable || this.freeToType(snapshot));
+    this.setOpen(!this.foreign && (snapshot.editable || this.start === "edit" && freeToType(snapshot, this.eager, this.client?.trouble?.code)));
     const connecting = snapshot.state === "connecting" && !this.client?.trouble;
     this.shell.content.toggleAttribute("data-keep", connecting || snapshot.state === "lost" || snapshot.state === "unsure");
     this.dataset["state"] = snapshot.state;
     const text2 = notice(snapshot, {
-      start: this.start,
+      start: this.foreign && this.start === "edit" ? "manual" : this.start,
       trouble: this.client?.trouble ?? null,
-      dirty: this.keeper.dirty,
+      dirty: this.keeper.dirty || this.keeper.holds,
       arrived: this.arrived,
-      draft: this.keeper.holds && snapshot.state !== "lost",
+      draft: snapshot.state === "held" ? this.keeper.offer : this.keeper.holds && snapshot.state !== "lost" ? "one" : null,
       saving: this.pending !== null,
       overdue: this.client?.overdue ?? false
     });
@@ -3040,12 +3248,6 @@ var EditLockElement = class extends HTMLElement {
     this.bar.show(text2, values);
     if (text2) this.say(Bar.text(text2, values));
     else this.said = this.shell.live.textContent = "";
-  }
-  /** With start="edit" typing is free until somebody is known to hold. */
-  freeToType(snapshot) {
-    if (this.start !== "edit") return false;
-    if (snapshot.state === "watching") return snapshot.holder === null && (!snapshot.error || snapshot.error.code === this.client?.trouble?.code);
-    return snapshot.state === "connecting" || snapshot.state === "refreshing" && this.eager;
   }
   setOpen(open2) {
     if (this.shell.content.inert !== open2) return;

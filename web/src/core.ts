@@ -4,7 +4,7 @@ import { elapsed, type Clock, type Instant } from "./clock.js";
 import type { Connection } from "./connection.js";
 import { asError } from "./connection.js";
 import { EditlockError } from "./link.js";
-import { initial, isPassing, plan, reduce, settled, toLoad, type LockEvent, type LockState } from "./lock.js";
+import { givingUp, initial, isPassing, plan, reduce, settled, toLoad, type LockEvent, type LockState } from "./lock.js";
 import type { LockRequest } from "./protocol.js";
 import { picture, same, type LockSnapshot } from "./snapshot.js";
 
@@ -111,7 +111,7 @@ export class Core {
   /** The lock token, if it is good for a moment yet and the page may be sure of the lock. */
   token(): string | null {
     const s = this.state;
-    if (s.doubt || !s.sure || s.view?.mine?.state !== "held") return null;
+    if (s.doubt || !s.sure || givingUp(s) || s.view?.mine?.state !== "held") return null;
     return s.token && elapsed(this.tokenAt, this.clock()) < s.tokenFor * 0.9 ? s.token : null;
   }
 

@@ -1,43 +1,45 @@
 // <edit-lock>: a form that exactly one person edits. The class only; define.ts registers it.
 import { clientFor } from "./api.js";
+import { askApplication } from "./application.js";
 import { callBack } from "./attention.js";
 import { Bar, type Values } from "./bar.js";
 import type { Client } from "./client.js";
-import type { Grant } from "./core.js";
+import type { Core, Grant } from "./core.js";
 import { cameByRedirect, markDone, takeDone } from "./done.js";
 import { FocusKeeper } from "./focus.js";
 import { protect, unprotect, type Guarded } from "./guard.js";
 import { Lock } from "./handle.js";
 import { Keeper } from "./keeper.js";
-import { messagesFor } from "./messages.js";
+import { languageOf, messagesFor, type Messages } from "./messages.js";
 import { nameless, notice, type Action, type Notice } from "./notice.js";
 import { fetchFresh, sameContent, takeHidden } from "./page.js";
 import { build } from "./shell.js";
-import { idle, type LockSnapshot } from "./snapshot.js";
+import { freeToType, idle, mayReclaim, type LockSnapshot } from "./snapshot.js";
 import { onDark } from "./styles.js";
 
-/** `edit-lock-refresh`: load the content, at least as new as `version`, and hand the promise to `waitUntil`. */
-export interface RefreshDetail extends Grant {
-  readonly version: string | null;
-  waitUntil(promise: PromiseLike<unknown>): void;
-}
+export type { RefreshDetail } from "./application.js";
 
 type Start = "open" | "edit" | "manual";
 
 /** How long the good news stays. */
 const arrivedFor = 6000;
 /** Notices of something that usually passes at once are shown only when it does not. */
-const slow: Partial<Record<keyof ReturnType<typeof messagesFor>, number>> = { connecting: 600, checking: 500, refreshing: 250 };
+const slow: Partial<Record<keyof Messages, number>> = { connecting: 600, checking: 500, refreshing: 250 };
 
 export class EditLockElement extends HTMLElement implements Guarded {
   static readonly observedAttributes = ["resource", "lang", "dir", "theme", "version"];
 
   private readonly bar = new Bar((action) => void this.perform(action));
   private readonly shell = build(this, this.bar.root);
-  private readonly keeper = new Keeper(this, () => this.resource);
+  private keeper = new Keeper(this, "");
   private readonly focusKeeper = new FocusKeeper(this);
   private client: Client | null = null;
+  private core: Core | null = null;
   private handle: Lock | null = null;
+  /** The resource whose content the fields were made for. */
+  private named: string | null = null;
+  /** They still show another one: closed until this one's content is loaded. */
+  private foreign = false;
   private shown: LockSnapshot | null = null;
   private source: Element | null = null;
   private arrived = false;
@@ -78,11 +80,14 @@ export class EditLockElement extends HTMLElement implements Guarded {
     // Taken out and put in again within one task: a move, nothing has happened.
     clearTimeout(this.leaving);
     protect(this);
+    if (this.handle && this.named !== this.resource) this.tearDown();
     if (!this.handle) this.setUp();
     this.render();
   }
 
   disconnectedCallback(): void {
+    // A router takes it out for good, and the element that comes in its place looks at once what there is.
+    this.keeper.stash();
     this.leaving = window.setTimeout(() => this.isConnected || this.tearDown(), 0);
   }
 
@@ -101,10 +106,16 @@ export class EditLockElement extends HTMLElement implements Guarded {
     if (!this.resource.trim()) return void (this.complaining = window.setTimeout(() => this.complain(), 0));
     const url = this.getAttribute("server-url");
     const auth = this.getAttribute("auth-url");
+    const other = this.named !== null && this.named !== this.resource;
+    if (other) this.keeper.clear();
+    this.keeper = new Keeper(this, this.resource);
     this.client = clientFor({ ...(url ? { url } : {}), ...(auth ? { auth: new URL(auth, document.baseURI).href } : {}) });
     const refresh = this.getAttribute("refresh") ?? "page";
+    this.foreign = refresh !== "none" && (other || this.foreign);
+    this.named = this.resource;
     this.closing = takeDone(this.resource) && cameByRedirect();
-    this.handle = new Lock(this.client.core(this.resource), this.client, {
+    this.core = this.client.core(this.resource);
+    this.handle = new Lock(this.core, this.client, {
       start: this.closing ? "manual" : this.start,
       ...(refresh === "none" ? {} : { refresh: (version, grant) => this.refresh(refresh, version, grant) }),
     });
@@ -113,8 +124,9 @@ export class EditLockElement extends HTMLElement implements Guarded {
     this.ticking = window.setInterval(() => this.tick(), 10_000);
     this.remember();
     this.keeper.recover();
-    document.addEventListener("visibilitychange", this.keeper.stash);
-    window.addEventListener("pagehide", this.keeper.stash);
+    // Held already, by another part of the page or by the element that was here before: no change will tell.
+    const { handle } = this;
+    if (handle.snapshot.state === "held") queueMicrotask(() => this.handle === handle && this.entered("connecting"));
   }
 
   /** Scripts may name the resource a moment after they put the element in. */
@@ -126,11 +138,11 @@ export class EditLockElement extends HTMLElement implements Guarded {
     unprotect(this);
     clearInterval(this.ticking);
     clearTimeout(this.delayed);
-    document.removeEventListener("visibilitychange", this.keeper.stash);
-    window.removeEventListener("pagehide", this.keeper.stash);
+    if (this.handle && this.named !== this.resource) this.keeper.stashWritten();
+    this.keeper.close();
     this.client?.troubles.delete(this.renderSoon);
     this.handle?.close();
-    this.handle = this.client = this.shown = this.source = this.pending = null;
+    this.handle = this.core = this.client = this.shown = this.source = this.pending = null;
     this.eager = this.arrived = this.done = false;
   }
 
@@ -158,7 +170,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
     if (now === "watching" || now === "lost") this.eager = false;
     if (now === "lost" && before !== "lost") {
       this.keeper.keep();
-      if (this.mayReclaim(snapshot)) queueMicrotask(() => this.handle?.acquire({ wait: false }));
+      if (mayReclaim(snapshot)) queueMicrotask(() => this.handle?.acquire({ wait: false }));
     }
     if (now === "held" && before !== "held") this.entered(before);
     if (this.closing && now !== "connecting") {
@@ -173,8 +185,11 @@ export class EditLockElement extends HTMLElement implements Guarded {
   }
 
   private entered(before: string): void {
+    const { handle } = this;
+    // Not loaded for this element: a lock that goes on, from before or from another part of the page.
+    if (this.foreign) return queueMicrotask(() => this.foreign && this.handle === handle && this.core?.dispatch({ type: "reload" }));
     this.eager = false;
-    if (before === "connecting") this.keeper.putBack(false);
+    if (before !== "unsure") this.keeper.putBack(false);
     if (before === "refreshing" && this.waited) {
       this.arrived = true;
       setTimeout(() => {
@@ -186,16 +201,12 @@ export class EditLockElement extends HTMLElement implements Guarded {
     this.waited = false;
     const save = this.pending;
     this.pending = null;
-    if (save?.form.isConnected) setTimeout(() => save.form.requestSubmit(save.submitter), 0);
-  }
-
-  /** Whether the turn was over by time alone and nobody wants it: then it is taken back without a question. */
-  private mayReclaim({ lost, holder }: LockSnapshot): boolean {
-    const byTime = lost?.reason === "expired" || lost?.reason === "left" || lost?.reason === null;
-    return byTime && holder === null;
+    if (save?.form.isConnected) setTimeout(() => this.handle === handle && save.form.requestSubmit(save.submitter), 0);
+    this.render();
   }
 
   private typed(): void {
+    if (this.keeper.holds) this.render();
     if (this.start !== "edit" || this.eager || !this.handle) return;
     const { state } = this.handle.snapshot;
     if (state !== "watching" && state !== "connecting") return;
@@ -206,15 +217,17 @@ export class EditLockElement extends HTMLElement implements Guarded {
   // Fresh content.
 
   private async refresh(how: string, version: string | null, grant: Grant): Promise<void> {
+    const { named } = this;
+    const stillHere = (): void => {
+      if (this.named !== named || this.resource !== named) throw new Error("The form shows another record by now.");
+    };
     if (how === "event") {
-      const promises: PromiseLike<unknown>[] = [];
-      const waitUntil = (promise: PromiseLike<unknown>): void => void promises.push(promise);
-      const detail: RefreshDetail = Object.freeze({ version, ...grant, waitUntil });
-      this.dispatchEvent(new CustomEvent("edit-lock-refresh", { detail, bubbles: true, composed: true }));
-      await Promise.all(promises);
+      await this.keeper.during(() => askApplication(this, version, grant));
+      stillHere();
     } else {
       const url = this.getAttribute("refresh-url") ?? location.href;
       const fresh = await fetchFresh(url, this.localName, this.resource, version, grant);
+      stillHere();
       this.keeper.keep();
       this.focusKeeper.during(() => {
         this.replace(fresh.content);
@@ -222,13 +235,14 @@ export class EditLockElement extends HTMLElement implements Guarded {
         this.keeper.putBack(false);
       });
     }
+    this.foreign = false;
     this.keeper.putBack(false);
   }
 
   private replace(fresh: Element): void {
     const source = this.source;
     this.source = fresh.cloneNode(true) as Element;
-    if (source && sameContent(source, fresh)) {
+    if (source && !this.foreign && sameContent(source, fresh)) {
       takeHidden(this, fresh);
       return;
     }
@@ -244,7 +258,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
   }
 
   permit(): "go" | "later" | "refuse" {
-    if (!this.handle) return "refuse";
+    if (!this.handle || this.foreign) return "refuse";
     const { state } = this.handle.snapshot;
     if (state === "held") return this.handle.token() ? "go" : "later";
     if (state === "unsure" || this.eager) return "later";
@@ -252,7 +266,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
   }
 
   token(): string | null {
-    return this.handle?.token() ?? null;
+    return this.foreign ? null : this.handle?.token() ?? null;
   }
 
   saveLater(form: HTMLFormElement, submitter: HTMLElement | null): void {
@@ -261,7 +275,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
     this.render();
     const lock = this.handle;
     // Held, but without a fresh token: the next heartbeat brings one.
-    if (lock?.snapshot.state === "held") void lock.headers().then(() => this.entered("held"), () => undefined);
+    if (lock?.snapshot.state === "held") void lock.headers().then(() => this.handle === lock && this.entered("unsure"), () => undefined);
   }
 
   refuseSave(): void {
@@ -305,7 +319,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
       case "move":
         return lock.acquire({ move: true });
       case "copy":
-        await navigator.clipboard?.writeText(this.keeper.text);
+        await navigator.clipboard?.writeText(lock.snapshot.state === "held" ? this.keeper.text : this.keeper.all);
         return this.say(this.messages.copied);
       case "restore":
         this.keeper.putBack(true);
@@ -318,18 +332,13 @@ export class EditLockElement extends HTMLElement implements Guarded {
 
   // What is shown.
 
-  private get language(): string {
-    const holder = this.closest("[lang]") ?? document.documentElement;
-    return holder.getAttribute("lang") || navigator.language || "en";
-  }
-
-  private get messages(): ReturnType<typeof messagesFor> {
-    return messagesFor(this.language);
+  private get messages(): Messages {
+    return messagesFor(languageOf(this));
   }
 
   private get values(): Values {
     const snapshot = this.shown ?? this.handle?.snapshot ?? idle;
-    return { snapshot, language: this.language, messages: this.messages, now: Date.now() };
+    return { snapshot, language: languageOf(this), messages: this.messages, now: Date.now() };
   }
 
   private tick(): void {
@@ -348,13 +357,14 @@ export class EditLockElement extends HTMLElement implements Guarded {
     }
     const snapshot = (this.shown ??= lock.snapshot);
     if (snapshot.state === "waiting") this.waited = true;
-    this.setOpen(snapshot.editable || this.freeToType(snapshot));
+    this.setOpen(!this.foreign && (snapshot.editable || (this.start === "edit" && freeToType(snapshot, this.eager, this.client?.trouble?.code))));
     const connecting = snapshot.state === "connecting" && !this.client?.trouble;
     this.shell.content.toggleAttribute("data-keep", connecting || snapshot.state === "lost" || snapshot.state === "unsure");
     this.dataset["state"] = snapshot.state;
     const text = notice(snapshot, {
-      start: this.start, trouble: this.client?.trouble ?? null, dirty: this.keeper.dirty, arrived: this.arrived,
-      draft: this.keeper.holds && snapshot.state !== "lost", saving: this.pending !== null,
+      start: this.foreign && this.start === "edit" ? "manual" : this.start, trouble: this.client?.trouble ?? null,
+      dirty: this.keeper.dirty || this.keeper.holds, arrived: this.arrived,
+      draft: snapshot.state === "held" ? this.keeper.offer : this.keeper.holds && snapshot.state !== "lost" ? "one" : null, saving: this.pending !== null,
       overdue: this.client?.overdue ?? false,
     });
     clearTimeout(this.delayed);
@@ -371,13 +381,6 @@ export class EditLockElement extends HTMLElement implements Guarded {
     this.bar.show(text, values);
     if (text) this.say(Bar.text(text, values));
     else this.said = this.shell.live.textContent = "";
-  }
-
-  /** With start="edit" typing is free until somebody is known to hold. */
-  private freeToType(snapshot: LockSnapshot): boolean {
-    if (this.start !== "edit") return false;
-    if (snapshot.state === "watching") return snapshot.holder === null && (!snapshot.error || snapshot.error.code === this.client?.trouble?.code);
-    return snapshot.state === "connecting" || (snapshot.state === "refreshing" && this.eager);
   }
 
   private setOpen(open: boolean): void {

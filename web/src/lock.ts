@@ -69,6 +69,8 @@ export type LockEvent =
   | { readonly type: "unanswered" }
   | { readonly type: "push"; readonly snapshot: SnapshotFrame }
   | { readonly type: "token"; readonly fence: number; readonly token: string; readonly expires: number }
+  /** The page shows something else than it did: it is not to be edited before a load. */
+  | { readonly type: "reload" }
   | { readonly type: "loading"; readonly fence: number }
   | { readonly type: "loaded"; readonly fence: number }
   | { readonly type: "unloaded"; readonly fence: number; readonly error: LockError };
@@ -125,6 +127,8 @@ export function reduce(s: LockState, e: LockEvent): LockState {
       return s.view && e.snapshot.revision < s.view.revision ? s : take(s, e.snapshot);
     case "token":
       return e.fence === s.fence ? { ...s, token: e.token, tokenFor: e.expires } : s;
+    case "reload":
+      return s.fence ? { ...s, fresh: 0 } : s;
     case "loading":
       return { ...s, loading: e.fence };
     case "loaded":
@@ -166,7 +170,7 @@ function take(s: LockState, view: SnapshotFrame): LockState {
   const inUse = s.fresh === s.fence;
   const gone = { ...next, fence: 0, fresh: 0, loading: 0, token: "", tokenFor: 0, doubt: false };
   if (!s.wants) return gone;
-  if (!inUse && !decided.includes(reason)) return gone;
+  if (!inUse && (!ended || (reason !== null && !decided.includes(reason)))) return gone;
   return { ...gone, wants: false, lost: { fence: s.fence, reason, at: ended?.at ?? null } };
 }
 
@@ -224,9 +228,14 @@ export function plan(s: LockState): LockRequest | null {
   }
 }
 
+/** The lock is being given up, and may be somebody else's by now. */
+export function givingUp(s: LockState): boolean {
+  return s.flight === "release" || s.flight === "cancel";
+}
+
 /** The fence whose fresh content is to be loaded now; 0 when there is nothing to load. */
 export function toLoad(s: LockState): number {
-  const confirmed = s.wants && s.view?.mine?.state === "held";
+  const confirmed = s.wants && !givingUp(s) && s.view?.mine?.state === "held";
   return confirmed && s.fresh !== s.fence && s.loading !== s.fence ? s.fence : 0;
 }
 

@@ -40,6 +40,7 @@ export interface Messages {
   readonly forbidden: string;
   readonly failed: string;
   readonly lostExpired: string;
+  readonly lostUnknown: string;
   readonly lostMoved: string;
   readonly lostTaken: string;
   readonly lostForced: string;
@@ -49,6 +50,8 @@ export interface Messages {
   readonly textHere: string;
   readonly draft: string;
   readonly draftDetail: string;
+  readonly draftSeveral: string;
+  readonly draftHomeless: string;
   readonly copied: string;
   readonly titleTurn: string;
   readonly doStop: string;
@@ -100,6 +103,7 @@ const en: Messages = {
   forbidden: "You may read this, but not edit it",
   failed: "Editing is not possible now",
   lostExpired: "You were away, and your turn is over",
+  lostUnknown: "Your turn is over",
   lostMoved: "The editing has moved to another tab of yours",
   lostTaken: "The editing was taken over",
   lostForced: "An administrator ended your turn",
@@ -109,6 +113,8 @@ const en: Messages = {
   textHere: "Your text is still here.",
   draft: "What you typed before is kept",
   draftDetail: "It is not in the form now.",
+  draftSeveral: "There are several texts of one field. Put back one after the other; none is lost.",
+  draftHomeless: "Its field is not in this form any more. You can copy it.",
   copied: "Copied",
   titleTurn: "Your turn",
   doStop: "Stop waiting, just read",
@@ -160,6 +166,7 @@ const de: Messages = {
   forbidden: "Sie dürfen dies lesen, aber nicht bearbeiten",
   failed: "Bearbeiten geht im Moment nicht",
   lostExpired: "Sie waren weg, und Ihre Zeit ist abgelaufen",
+  lostUnknown: "Ihre Zeit ist abgelaufen",
   lostMoved: "Die Bearbeitung ist in einem anderen Ihrer Tabs",
   lostTaken: "Die Bearbeitung wurde übernommen",
   lostForced: "Die Bearbeitung wurde von der Verwaltung beendet",
@@ -169,6 +176,8 @@ const de: Messages = {
   textHere: "Ihr Text ist noch da.",
   draft: "Ihr früherer Text ist aufgehoben",
   draftDetail: "Er steht gerade nicht im Formular.",
+  draftSeveral: "Es gibt mehrere Texte eines Feldes. Setzen Sie einen nach dem anderen ein; keiner geht verloren.",
+  draftHomeless: "Sein Feld gibt es in diesem Formular nicht mehr. Sie können ihn kopieren.",
   copied: "Kopiert",
   titleTurn: "Sie sind dran",
   doStop: "Nicht warten, nur lesen",
@@ -193,6 +202,12 @@ export function translate(language: string, messages: Partial<Messages>): void {
 export function messagesFor(language: string): Messages {
   const key = language.toLowerCase();
   return languages.get(key) ?? languages.get(key.split("-")[0] ?? "") ?? en;
+}
+
+/** The language that an element is written in. */
+export function languageOf(element: Element): string {
+  const holder = element.closest("[lang]") ?? document.documentElement;
+  return holder.getAttribute("lang") || navigator.language || "en";
 }
 
 /** A place in line in words: `2nd` in English, `2` elsewhere. */

@@ -1,5 +1,6 @@
 // What the notice bar says in each situation. Pure: texts are chosen here and filled in elsewhere.
 import type { Messages } from "./messages.js";
+import type { Offer } from "./keeper.js";
 import type { Reason } from "./protocol.js";
 import type { LockSnapshot } from "./snapshot.js";
 
@@ -26,7 +27,7 @@ export interface Situation {
   /** Typed text differs from what was loaded. */
   readonly dirty: boolean;
   /** Text from an earlier turn that could not be put back by itself. */
-  readonly draft: boolean;
+  readonly draft: Offer | null;
   /** The turn has just come after waiting. */
   readonly arrived: boolean;
   /** A save waits for certainty. */
@@ -39,6 +40,8 @@ const lostTexts: Readonly<Partial<Record<Reason, Text>>> = {
   taken_over: "lostTaken", handed_over: "lostTaken", forced: "lostForced", idle: "lostIdle", revoked: "lostRevoked",
   logged_out: "login",
 };
+
+const offers: Readonly<Record<Offer, Text>> = { one: "draftDetail", several: "draftSeveral", homeless: "draftHomeless" };
 
 /** The notice for a situation; null when nothing needs to be said. */
 export function notice(s: LockSnapshot, now: Situation): Notice | null {
@@ -67,7 +70,10 @@ export function notice(s: LockSnapshot, now: Situation): Notice | null {
     case "refreshing":
       return make("good", "clock", "refreshing", ["refreshingDetail"], []);
     case "held":
-      if (now.draft) return { tone: "warn", icon: "pencil", title: "draft", details: ["draftDetail"], actions: ["restore", "copy", "dismiss"] };
+      if (now.draft) {
+        const actions: Action[] = now.draft === "homeless" ? ["copy", "dismiss"] : ["restore", "copy", "dismiss"];
+        return { tone: "warn", icon: "pencil", title: "draft", details: [offers[now.draft]], actions };
+      }
       if (now.arrived) return make("good", "check", "turn", ["turnDetail"], []);
       if (s.waiting > 0) return make("calm", "pencil", s.waiting === 1 ? "othersOne" : "others", [], []);
       return null;
@@ -78,7 +84,8 @@ export function notice(s: LockSnapshot, now: Situation): Notice | null {
     case "lost": {
       // Without a reason it has not ended: another tab goes on with this one's session.
       const moved = s.holder?.yours === true && (s.lost?.reason === "handed_over" || s.lost?.reason === null);
-      const title = moved ? "lostMoved" : (s.lost?.reason && lostTexts[s.lost.reason]) ?? "lostExpired";
+      const reason = s.lost?.reason ?? null;
+      const title = moved ? "lostMoved" : reason === null ? "lostUnknown" : lostTexts[reason] ?? "lostExpired";
       const details: Text[] = [];
       if (others && !s.holder?.yours) details.push("nowEditing");
       if (now.dirty) details.push("textHere");

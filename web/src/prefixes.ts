@@ -1,5 +1,6 @@
 // Watching many resources at once, for lists with live badges.
 import { asError, type Connection } from "./connection.js";
+import { isPassing } from "./lock.js";
 import type { SnapshotFrame } from "./protocol.js";
 import type { Holder } from "./snapshot.js";
 
@@ -21,6 +22,10 @@ interface Watched {
   readonly listeners: Set<EntriesListener>;
   readonly failures: Set<(error: unknown) => void>;
   known: boolean;
+  /** Counts the questions, so that a late answer or timer of an earlier one is told from the last. */
+  asked: number;
+  /** Seconds until it is asked again after a passing error. */
+  pause: number;
 }
 
 export class Prefixes {
@@ -36,7 +41,7 @@ export class Prefixes {
   watch(prefix: string, listener: EntriesListener, failed?: (error: unknown) => void): () => void {
     let watched = this.watched.get(prefix);
     if (!watched) {
-      watched = { prefix, entries: new Map(), revisions: new Map(), listeners: new Set(), failures: new Set(), known: false };
+      watched = { prefix, entries: new Map(), revisions: new Map(), listeners: new Set(), failures: new Set(), known: false, asked: 0, pause: 0 };
       this.watched.set(prefix, watched);
       if (this.connection.online()) void this.ask(watched);
     }
@@ -71,15 +76,23 @@ export class Prefixes {
   }
 
   private async ask(watched: Watched): Promise<void> {
+    const turn = ++watched.asked;
+    const current = (): boolean => turn === watched.asked && this.watched.get(watched.prefix) === watched;
     try {
       const { snapshots } = await this.connection.request({ type: "watch", prefix: watched.prefix });
-      if (this.watched.get(watched.prefix) !== watched) return;
+      if (!current()) return;
       watched.revisions = new Map(snapshots.map((frame) => [frame.resource, frame.revision]));
       watched.known = true;
+      watched.pause = 0;
       this.tell(watched, new Map(snapshots.map((frame) => [frame.resource, entry(frame)])));
     } catch (error) {
-      // Asked again on the next connection; a refusal will not change before that.
-      if (asError(error).code !== "disconnected") for (const failed of [...watched.failures]) failed(error);
+      const { code, message, retryAfter } = asError(error);
+      // Asked again on the next connection.
+      if (code === "disconnected" || !current()) return;
+      for (const failed of [...watched.failures]) failed(error);
+      if (!isPassing(code)) return console.warn(`editlock: watch ${watched.prefix}: ${message} (${code})`);
+      watched.pause = Math.max(retryAfter, Math.min(30, watched.pause * 2 || 1));
+      setTimeout(() => current() && this.connection.online() && void this.ask(watched), watched.pause * 1000);
     }
   }
 

@@ -28,7 +28,8 @@ export interface MineFrame {
 
 export interface EndedFrame {
   readonly fence: number;
-  readonly reason: Reason;
+  /** Null for one that this client does not know. */
+  readonly reason: Reason | null;
   readonly at: string;
 }
 
@@ -153,7 +154,7 @@ function parseMine(value: unknown): MineFrame | null {
 function parseEnded(value: unknown): EndedFrame | null {
   if (!isFields(value)) return null;
   return {
-    fence: number(value["fence"]), reason: oneOf(value["reason"], reasons) ?? "expired", at: text(value["at"]),
+    fence: number(value["fence"]), reason: oneOf(value["reason"], reasons), at: text(value["at"]),
   };
 }
 

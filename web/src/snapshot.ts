@@ -70,6 +70,20 @@ export function status(s: LockState): LockStatus {
   }
 }
 
+/** With start="edit" typing is free until somebody is known to hold; `trouble` is what keeps the page from connecting. */
+export function freeToType({ state, holder, error }: LockSnapshot, eager: boolean, trouble: string | undefined): boolean {
+  if (state === "watching") return holder === null && (!error || error.code === trouble);
+  return state === "connecting" || (state === "refreshing" && eager);
+}
+
+/**
+ * Whether the turn was over by time alone and nobody wants it: then it is taken back without a question. Where nobody
+ * knows why it was over, somebody may have decided it.
+ */
+export function mayReclaim({ lost, holder }: Pick<LockSnapshot, "lost" | "holder">): boolean {
+  return (lost?.reason === "expired" || lost?.reason === "left") && holder === null;
+}
+
 /** `heldSince` and `mineSince` are moments by this machine's clock, which the server's durations give. */
 export function picture(s: LockState, heldSince: number, mineSince: number): LockSnapshot {
   const state = status(s);

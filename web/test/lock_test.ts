@@ -1,6 +1,6 @@
 import { initial, plan, reduce, toLoad, type LockEvent, type LockState } from "../src/lock.js";
-import type { MineFrame, Reason, SnapshotFrame } from "../src/protocol.js";
-import { picture, status } from "../src/snapshot.js";
+import { parseSnapshot, type MineFrame, type Reason, type SnapshotFrame } from "../src/protocol.js";
+import { mayReclaim, picture, status } from "../src/snapshot.js";
 import { equal, test } from "./harness.js";
 
 let revision = 10;
@@ -238,4 +238,36 @@ test("lock: 200,000 random steps", () => {
   for (const state of ["connecting", "watching", "waiting", "refreshing", "held", "unsure", "lost"]) {
     if ((seen.get(state) ?? 0) < 200) throw new Error(`${state} was seen ${seen.get(state) ?? 0} times`);
   }
+});
+
+test("lock: a turn that is over for a reason nobody knows is not taken back unasked", () => {
+  const at = (reason: string | null): LockState => {
+    const ended = { fence: 5, reason, at: "a" };
+    const s = holding();
+    const snapshot = parseSnapshot({ resource: "article/42", revision: ++revision, state: "free", waiting: 0, ended });
+    if (!snapshot) throw new Error("not a snapshot");
+    return play(s, { type: "push", snapshot });
+  };
+  for (const [reason, back] of [["expired", true], ["left", true], [null, false], ["a later protocol's", false], ["forced", false], ["idle", false]] as const) {
+    const s = at(reason);
+    equal([status(s), plan(s), mayReclaim(picture(s, 0, 0))], ["lost", null, back], String(reason));
+  }
+  const over = play(holding(), { type: "online", resumed: false, snapshot: frame(null) });
+  // The server says nothing of how it ended: as little.
+  equal(mayReclaim(picture(over, 0, 0)), false, "no end");
+  // Neither is a turn that was not in use yet.
+  const before = play(holding(), { type: "reload" });
+  equal(status(before), "refreshing");
+  const unknown = frame(null, { ended: { fence: 5, reason: null, at: "a" } });
+  equal(status(play(before, { type: "push", snapshot: unknown })), "lost");
+});
+
+test("lock: asked for again while it is given up, it is not held by that", () => {
+  let s = play(holding(), { type: "release", version: null });
+  const request = plan(s);
+  equal(request?.type, "release");
+  s = play(s, { type: "sent", request: "release" }, { type: "acquire", queue: false, move: false });
+  equal([status(s), toLoad(s), plan(s)], ["refreshing", 0, null]);
+  s = play(s, { type: "answer", request: "release", snapshot: ended(5, "released") });
+  equal([plan(s), toLoad(s)], [{ type: "acquire", resource: "article/42", wait: false }, 0]);
 });

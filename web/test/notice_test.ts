@@ -2,7 +2,7 @@ import { notice, type Situation } from "../src/notice.js";
 import type { LockSnapshot } from "../src/snapshot.js";
 import { equal, test } from "./harness.js";
 
-const calm: Situation = { start: "open", trouble: null, dirty: false, draft: false, arrived: false, saving: false, overdue: false };
+const calm: Situation = { start: "open", trouble: null, dirty: false, draft: null, arrived: false, saving: false, overdue: false };
 const base: LockSnapshot = {
   resource: "a", state: "watching", editable: false, online: true, holder: null, position: null, waiting: 0,
   since: null, version: null, fence: null, lost: null, error: null,
@@ -41,9 +41,12 @@ const rows: [string, Partial<LockSnapshot>, Partial<Situation>, string][] = [
   ["moved", { state: "lost", holder: { ...ana, yours: true }, lost: { fence: 1, reason: "handed_over", at: null } }, {}, "warn lostMoved [] (move)"],
   ["another tab goes on with the session", { state: "lost", holder: { ...ana, yours: true }, lost: { fence: 1, reason: null, at: null } }, { dirty: true },
     "warn lostMoved [textHere] (move,copy)"],
+  ["over, and nobody knows why", { state: "lost", lost: { fence: 1, reason: null, at: null } }, {}, "warn lostUnknown [] (edit)"],
   ["over and free", { state: "lost", lost: { fence: 1, reason: "expired", at: null } }, {}, "warn lostExpired [] (edit)"],
-  ["waiting with text kept", { state: "waiting", holder: ana, position: 1 }, { draft: true }, "busy editing [since,next,draft] (stop,copy)"],
-  ["in again with text kept", { state: "held" }, { draft: true }, "warn draft [draftDetail] (restore,copy,dismiss)"],
+  ["waiting with text kept", { state: "waiting", holder: ana, position: 1 }, { draft: "one" }, "busy editing [since,next,draft] (stop,copy)"],
+  ["in again with text kept", { state: "held" }, { draft: "one" }, "warn draft [draftDetail] (restore,copy,dismiss)"],
+  ["two texts of a field", { state: "held" }, { draft: "several" }, "warn draft [draftSeveral] (restore,copy,dismiss)"],
+  ["text of no field", { state: "held" }, { draft: "homeless" }, "warn draft [draftHomeless] (copy,dismiss)"],
 ];
 
 for (const [name, snapshot, situation, want] of rows) {

@@ -1,20 +1,20 @@
-import type { Grant } from "./core.js";
 import { type Guarded } from "./guard.js";
 import { Lock } from "./handle.js";
-/** `edit-lock-refresh`: load the content, at least as new as `version`, and hand the promise to `waitUntil`. */
-export interface RefreshDetail extends Grant {
-    readonly version: string | null;
-    waitUntil(promise: PromiseLike<unknown>): void;
-}
+export type { RefreshDetail } from "./application.js";
 type Start = "open" | "edit" | "manual";
 export declare class EditLockElement extends HTMLElement implements Guarded {
     static readonly observedAttributes: string[];
     private readonly bar;
     private readonly shell;
-    private readonly keeper;
+    private keeper;
     private readonly focusKeeper;
     private client;
+    private core;
     private handle;
+    /** The resource whose content the fields were made for. */
+    private named;
+    /** They still show another one: closed until this one's content is loaded. */
+    private foreign;
     private shown;
     private source;
     private arrived;
@@ -46,8 +46,6 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
     private remember;
     private changed;
     private entered;
-    /** Whether the turn was over by time alone and nobody wants it: then it is taken back without a question. */
-    private mayReclaim;
     private typed;
     private refresh;
     private replace;
@@ -67,7 +65,6 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
         done?: boolean;
     }): void;
     private perform;
-    private get language();
     private get messages();
     private get values();
     private tick;
@@ -75,10 +72,7 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
     private render;
     private saidTitle;
     private showNotice;
-    /** With start="edit" typing is free until somebody is known to hold. */
-    private freeToType;
     private setOpen;
     /** Says a thing to screen readers, once. */
     private say;
 }
-export {};

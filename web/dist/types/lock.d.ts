@@ -94,6 +94,10 @@ export type LockEvent = {
     readonly fence: number;
     readonly token: string;
     readonly expires: number;
+}
+/** The page shows something else than it did: it is not to be edited before a load. */
+ | {
+    readonly type: "reload";
 } | {
     readonly type: "loading";
     readonly fence: number;
@@ -110,6 +114,8 @@ export declare function reduce(s: LockState, e: LockEvent): LockState;
 export declare function isPassing(code: string): boolean;
 /** The request that brings the server's view nearer to what the page wants; null when there is none. */
 export declare function plan(s: LockState): LockRequest | null;
+/** The lock is being given up, and may be somebody else's by now. */
+export declare function givingUp(s: LockState): boolean;
 /** The fence whose fresh content is to be loaded now; 0 when there is nothing to load. */
 export declare function toLoad(s: LockState): number;
 /** Whether everything that a page gave up has been given up. */

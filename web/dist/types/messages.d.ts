@@ -37,6 +37,7 @@ export interface Messages {
     readonly forbidden: string;
     readonly failed: string;
     readonly lostExpired: string;
+    readonly lostUnknown: string;
     readonly lostMoved: string;
     readonly lostTaken: string;
     readonly lostForced: string;
@@ -46,6 +47,8 @@ export interface Messages {
     readonly textHere: string;
     readonly draft: string;
     readonly draftDetail: string;
+    readonly draftSeveral: string;
+    readonly draftHomeless: string;
     readonly copied: string;
     readonly titleTurn: string;
     readonly doStop: string;
@@ -61,6 +64,8 @@ export interface Messages {
 export declare function translate(language: string, messages: Partial<Messages>): void;
 /** The texts for a language tag: `de-AT`, then `de`, then English. */
 export declare function messagesFor(language: string): Messages;
+/** The language that an element is written in. */
+export declare function languageOf(element: Element): string;
 /** A place in line in words: `2nd` in English, `2` elsewhere. */
 export declare function placeText(position: number, language: string): string;
 /** `3 minutes ago`, in the language. */

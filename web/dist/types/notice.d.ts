@@ -1,4 +1,5 @@
 import type { Messages } from "./messages.js";
+import type { Offer } from "./keeper.js";
 import type { LockSnapshot } from "./snapshot.js";
 export type Action = "stop" | "wait" | "edit" | "move" | "copy" | "restore" | "dismiss" | "retry";
 export type Tone = "calm" | "busy" | "good" | "warn";
@@ -23,7 +24,7 @@ export interface Situation {
     /** Typed text differs from what was loaded. */
     readonly dirty: boolean;
     /** Text from an earlier turn that could not be put back by itself. */
-    readonly draft: boolean;
+    readonly draft: Offer | null;
     /** The turn has just come after waiting. */
     readonly arrived: boolean;
     /** A save waits for certainty. */

@@ -20,7 +20,8 @@ export interface MineFrame {
 }
 export interface EndedFrame {
     readonly fence: number;
-    readonly reason: Reason;
+    /** Null for one that this client does not know. */
+    readonly reason: Reason | null;
     readonly at: string;
 }
 export interface SnapshotFrame {

@@ -40,6 +40,13 @@ export interface LockSnapshot {
 /** Of no resource. */
 export declare const idle: LockSnapshot;
 export declare function status(s: LockState): LockStatus;
+/** With start="edit" typing is free until somebody is known to hold; `trouble` is what keeps the page from connecting. */
+export declare function freeToType({ state, holder, error }: LockSnapshot, eager: boolean, trouble: string | undefined): boolean;
+/**
+ * Whether the turn was over by time alone and nobody wants it: then it is taken back without a question. Where nobody
+ * knows why it was over, somebody may have decided it.
+ */
+export declare function mayReclaim({ lost, holder }: Pick<LockSnapshot, "lost" | "holder">): boolean;
 /** `heldSince` and `mineSince` are moments by this machine's clock, which the server's durations give. */
 export declare function picture(s: LockState, heldSince: number, mineSince: number): LockSnapshot;
 /** Whether two pictures say the same. */
