@@ -83,9 +83,13 @@ type service struct {
 // serve starts the binary on a free port, and waits until it listens.
 func serve(t *testing.T, args ...string) *service {
 	t.Helper()
-	s := &service{done: make(chan struct{})}
 	store := "sqlite:" + filepath.Join(t.TempDir(), "locks.db")
-	s.cmd = command(context.Background(), []string{testKey, testSigning}, append([]string{"serve", "--listen=127.0.0.1:0", "--store=" + store}, args...)...)
+	return started(t, command(context.Background(), []string{testKey, testSigning}, append([]string{"serve", "--listen=127.0.0.1:0", "--store=" + store}, args...)...))
+}
+
+func started(t *testing.T, cmd *exec.Cmd) *service {
+	t.Helper()
+	s := &service{cmd: cmd, done: make(chan struct{})}
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ type serveCmd struct {
 	TrustedProxy   []netip.Prefix `help:"Network of proxies whose X-Forwarded-For is believed. May be repeated." default:"127.0.0.0/8,::1/128" env:"EDITLOCK_TRUSTED_PROXY"`
 	TTL            time.Duration  `help:"How long a session that fell silent keeps what it holds: 10s to 300s." default:"30s" env:"EDITLOCK_TTL"`
 	Drain          time.Duration  `help:"How long pages have to move away at the end." default:"20s" env:"EDITLOCK_DRAIN"`
-	MaxPerAddress  int            `help:"Connections that one address may have, IPv6 by its /64." default:"100" env:"EDITLOCK_MAX_PER_ADDRESS"`
+	MaxPerAddress  int            `help:"Connections that one address may have, IPv6 by its /64. A tenth more may say hello, to come back to a session that has its place there." default:"100" env:"EDITLOCK_MAX_PER_ADDRESS"`
 	MaxConnections int            `help:"Connections that all together may have." default:"100000" env:"EDITLOCK_MAX_CONNECTIONS"`
 	issuing
 	logging
@@ -72,6 +72,9 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if strings.ContainsAny(c.BasePath, "{} \t") {
 		return fmt.Errorf("--base-path is %q: write a plain path such as /editlock, without braces and spaces", c.BasePath)
 	}
+	if c.MaxConnections <= 0 {
+		return errors.New("--max-connections must be above 0")
+	}
 	if c.Drain <= 0 {
 		return errors.New("--drain must be above 0")
 	}
@@ -91,7 +94,9 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	defer func() { _ = listener.Close() }()
+	all, pages := places(openFiles(), c.MaxConnections, log)
+	door := newDoor(listener, all)
+	defer func() { _ = door.Close() }()
 	st, err := sqlite.Open(dataFile, sqlite.Options{Log: log})
 	if err != nil {
 		return fmt.Errorf("--store %s: %w", c.Store, err)
@@ -105,7 +110,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	locks, err := server.New(m, server.Options{
 		Access:  server.Access{Keys: wire.Keys{access}, Issuer: c.Issuer, Audience: c.Audience},
 		LockKey: signing, Origins: c.Origin, TrustedProxies: c.TrustedProxy, DrainTime: c.Drain,
-		MaxPerAddress: c.MaxPerAddress, MaxConnections: c.MaxConnections, Logger: log,
+		MaxPerAddress: c.MaxPerAddress, MaxConnections: pages, Logger: log,
 	})
 	if err != nil {
 		return err
@@ -115,7 +120,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 		defer cancel()
 		err = errors.Join(err, locks.Close(end))
 	}()
-	return c.serve(ctx, listener, locks, log)
+	return c.serve(ctx, door, locks, log)
 }
 
 func (c *serveCmd) keys(log *slog.Logger) (access, signing *wire.Key, err error) {
@@ -146,20 +151,21 @@ func same(a, b *wire.Key) bool {
 }
 
 // serve answers HTTP until ctx is done, then drains.
-func (c *serveCmd) serve(ctx context.Context, listener net.Listener, locks *server.Server, log *slog.Logger) error {
+func (c *serveCmd) serve(ctx context.Context, door *door, locks *server.Server, log *slog.Logger) error {
 	httpServer := &http.Server{
-		Handler: c.routes(locks),
+		Handler:   c.routes(locks),
+		ConnState: door.state,
 		// A page's socket is taken over after the handshake, so these bound what is small and quick.
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      20 * time.Second,
-		IdleTimeout:       60 * time.Second,
+		IdleTimeout:       60 * time.Second, // a proxy may keep one for as long; sooner where the door is crowded
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	log.Info("listening", "addr", listener.Addr().String(), "base", c.BasePath, "store", c.Store)
+	log.Info("listening", "addr", door.Addr().String(), "base", c.BasePath, "store", c.Store)
 	failed := make(chan error, 1)
-	go func() { failed <- httpServer.Serve(listener) }()
+	go func() { failed <- httpServer.Serve(door) }()
 	select {
 	case err := <-failed:
 		return err
