@@ -155,9 +155,12 @@ func TestLateLoadOfAnotherResource(t *testing.T) {
 	tab := chrome.Page(t)
 	tab.Open(p.srv.URL + "/article")
 	p.wait("the load", func() bool { return loads > 1 })
+	p.do(func() { p.refuse["release"] = message{"code": "unavailable"} }) // so that the load is not given up with the lock
 	tab.Eval(to43)
-	close(let)
 	tab.Wait(is("held") + ` && ` + lock + `.lock.resource === "article/43" && !` + content + `.inert`)
+	close(let)
+	tab.Wait(`performance.getEntriesByName(location.origin + "/article").some(entry => entry.initiatorType === "fetch" && entry.responseEnd > 0)`)
+	tab.Eval(`new Promise(done => setTimeout(done, 50))`)
 	value(tab, textarea, "Of 43")
 	if got := tab.Text(lock + `.getAttribute("version")`); got != "3" {
 		t.Errorf("version %q", got)

@@ -68,6 +68,23 @@ func TestLooks(t *testing.T) {
 			tab.Reload()
 			tab.Wait(button("restore"))
 		}},
+		{"texts", "", func(p *peer, tab *browser.Page) {
+			p.free("article/42", "released", "")
+			tab.Wait(is("held"))
+			write(tab, textarea, "It snowed all week, and the road to the pass was closed on Tuesday.")
+			tab.Reload()
+			tab.Wait(button("restore"))
+			write(tab, textarea, "Rain.")
+			tab.Wait(says("several texts") + ` || ` + says("mehrere Texte"))
+		}},
+		{"homeless", "", func(p *peer, tab *browser.Page) {
+			p.free("article/42", "released", "")
+			tab.Wait(is("held"))
+			write(tab, textarea, "It snowed all week.")
+			p.page("/article", article("", `<label>Title <input type="text" name="title" value="Snow"></label>`))
+			tab.Reload()
+			tab.Wait(button("copy"))
+		}},
 		{"others", "", func(p *peer, tab *browser.Page) {
 			p.free("article/42", "released", "")
 			tab.Wait(is("held"))
@@ -92,7 +109,7 @@ func TestLooks(t *testing.T) {
 	}
 	for _, look := range looks {
 		for _, state := range states {
-			if look.name != "light" && state.name != "waiting" && state.name != "lost" && state.name != "turn" {
+			if look.name != "light" && state.name != "waiting" && state.name != "lost" && state.name != "turn" && state.name != "texts" {
 				continue
 			}
 			t.Run(look.name+"/"+state.name, func(t *testing.T) {

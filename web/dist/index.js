@@ -1684,7 +1684,7 @@ var en = {
   textHere: "Your text is still here.",
   draft: "What you typed before is kept",
   draftDetail: "It is not in the form now.",
-  draftSeveral: "There are several texts of one field. Put back one after the other; none is lost.",
+  draftSeveral: "There are several texts of one field. Each press puts in the next one; none is lost.",
   draftHomeless: "Its field is not in this form any more. You can copy it.",
   copied: "Copied",
   titleTurn: "Your turn",
@@ -1746,7 +1746,7 @@ var de = {
   textHere: "Ihr Text ist noch da.",
   draft: "Ihr früherer Text ist aufgehoben",
   draftDetail: "Er steht gerade nicht im Formular.",
-  draftSeveral: "Es gibt mehrere Texte eines Feldes. Setzen Sie einen nach dem anderen ein; keiner geht verloren.",
+  draftSeveral: "Es gibt mehrere Texte eines Feldes. Jedes Mal wird der nächste eingesetzt; keiner geht verloren.",
   draftHomeless: "Sein Feld gibt es in diesem Formular nicht mehr. Sie können ihn kopieren.",
   copied: "Kopiert",
   titleTurn: "Sie sind dran",
@@ -2598,7 +2598,8 @@ var Keeper = class {
     const there = text2.filter((entry2) => !missing.includes(entry2));
     const version = this.root.getAttribute("version");
     const newer = version !== null && this.over !== null && version !== this.over && atLeast(version, this.over) === "yes";
-    this.posted = merge(this.posted, newer && !refusedPage() ? there.filter((entry2) => !Draft.served(this.root, entry2)) : there);
+    const open2 = newer && !refusedPage() ? there.filter((entry2) => !Draft.served(this.root, entry2)) : there;
+    this.posted = merge(this.posted, open2.map((entry2) => ({ ...entry2, ask: false })));
     return missing;
   }
   /** What stands in the fields and is not known to be saved. */
@@ -2637,6 +2638,7 @@ var Keeper = class {
     this.draft.clear();
   }
   store(text2) {
+    if (!this.resource) return;
     const kept2 = this.kept.filter((entry2) => !text2.some((other) => samePlace(entry2, other) && entry2.value === other.value));
     const carried = this.kept.length > 0 || this.posted.length > 0;
     const version = (carried ? this.over : null) ?? this.typedOver ?? this.root.getAttribute("version");

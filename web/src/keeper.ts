@@ -120,7 +120,8 @@ export class Keeper {
     const there = text.filter((entry) => !missing.includes(entry));
     const version = this.root.getAttribute("version");
     const newer = version !== null && this.over !== null && version !== this.over && atLeast(version, this.over) === "yes";
-    this.posted = merge(this.posted, newer && !refusedPage() ? there.filter((entry) => !Draft.served(this.root, entry)) : there);
+    const open = newer && !refusedPage() ? there.filter((entry) => !Draft.served(this.root, entry)) : there;
+    this.posted = merge(this.posted, open.map((entry) => ({ ...entry, ask: false })));
     return missing;
   }
 
@@ -168,6 +169,7 @@ export class Keeper {
   }
 
   private store(text: readonly Typed[]): void {
+    if (!this.resource) return;
     const kept = this.kept.filter((entry) => !text.some((other) => samePlace(entry, other) && entry.value === other.value));
     const carried = this.kept.length > 0 || this.posted.length > 0;
     const version = (carried ? this.over : null) ?? this.typedOver ?? this.root.getAttribute("version");
