@@ -164,7 +164,7 @@ func (c *Conn) Acquire(ctx context.Context, q Request) (Snapshot, error) {
 	}
 	c.s.mu.Lock()
 	if err = c.check(); err == nil {
-		if _, in := c.s.in[name]; !in && len(c.s.in)+c.s.busy >= c.m.cfg.MaxLocks {
+		if _, in := c.s.in[name]; !in && c.s.asks[name] == 0 && c.s.claims() >= c.m.cfg.MaxLocks {
 			err = ErrTooManyLocks
 		}
 	}
@@ -172,12 +172,12 @@ func (c *Conn) Acquire(ctx context.Context, q Request) (Snapshot, error) {
 		c.s.mu.Unlock()
 		return Snapshot{}, err
 	}
-	c.s.busy++ // until the op is answered: the session does not end, and the subscription does not fade, meanwhile
+	c.s.asking(name) // until the op is answered: the session does not end, and the subscription does not fade, meanwhile
 	user := c.s.user
 	c.s.mu.Unlock()
 	if err := c.subscribe(name, asking); err != nil {
 		c.s.mu.Lock()
-		c.s.busy--
+		c.s.answered(name)
 		c.s.mu.Unlock()
 		return Snapshot{}, err
 	}

@@ -3,7 +3,9 @@ package editlock_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,4 +113,22 @@ func TestAcquireIsGivenUpWithItsContext(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// As many as may be held may be asked for at once.
+func TestAsManyAtOnceAsMayBeHeld(t *testing.T) {
+	m := open(t, mem.New(), editlock.Config{MaxLocks: 50})
+	s := session(t, m, "1", "Ana")
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			if _, err := s.Try(t.Context(), fmt.Sprint("article/", i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := s.Try(t.Context(), "article/50"); !errors.Is(err, editlock.ErrTooManyLocks) {
+		t.Errorf("one more: %v", err)
+	}
 }

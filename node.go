@@ -246,7 +246,7 @@ func (m *Manager) sweep() {
 		node, over, rev := s.node, s.over, s.rev
 		mine := node == self
 		switch {
-		case over || s.here || s.busy > 0: // one of this process ends by its Close only
+		case over || s.here || s.asks != nil: // one of this process ends by its Close only
 		case mine && s.pulse.Over(now):
 			s.over, s.since, over = true, s.pulse.Deadline, true
 		case !mine:
@@ -338,7 +338,7 @@ func (m *Manager) forget(s *session) {
 	}
 	defer func() { <-s.record }()
 	s.mu.Lock()
-	idle := s.over && len(s.in) == 0 && s.busy == 0
+	idle := s.over && len(s.in) == 0 && s.asks == nil
 	rev := s.rev
 	s.mu.Unlock()
 	if !idle {

@@ -32,7 +32,7 @@ type session struct {
 	rev   int64           // of its record; 0: it has none
 	conn  *Conn           // attached, or nil
 	in    map[string]bool // the resources whose records name it; true: only with a hold that has lapsed
-	busy  int             // acquires under way: the session does not end meanwhile
+	asks  map[string]int  // acquires under way, by resource; nil: none. The session does not end meanwhile
 
 	pulse lease.Pulse // of a session of this node, as long as its node is this one
 	over  bool        // its time is over; only a resume changes that
@@ -65,6 +65,35 @@ func newID() string {
 func hashNonce(nonce string) string {
 	h := sha256.Sum256([]byte(nonce))
 	return base64.RawURLEncoding.EncodeToString(h[:12])
+}
+
+// asking notes that an acquire of a resource begins. s.mu is held, as for answered and claims.
+func (s *session) asking(name string) {
+	if s.asks == nil {
+		s.asks = map[string]int{}
+	}
+	s.asks[name]++
+}
+
+// answered notes that an acquire of a resource has ended.
+func (s *session) answered(name string) {
+	if s.asks[name]--; s.asks[name] == 0 {
+		delete(s.asks, name)
+	}
+	if len(s.asks) == 0 {
+		s.asks = nil // an idle session keeps no memory for it
+	}
+}
+
+// claims counts what the session holds, waits for or asks for, each once.
+func (s *session) claims() int {
+	n := len(s.in)
+	for name := range s.asks {
+		if _, in := s.in[name]; !in {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *session) key() string { return sessionKey + s.id }

@@ -93,7 +93,7 @@ func (c *Conn) fade(r *resource) {
 // asked notes that an acquire was answered.
 func (c *Conn) asked(r *resource) {
 	c.s.mu.Lock()
-	c.s.busy--
+	c.s.answered(r.name)
 	if w, known := c.watches[r.name]; known {
 		w.asking--
 		c.watches[r.name] = w
