@@ -2966,9 +2966,8 @@ var EditLockElement = class extends HTMLElement {
   complaining = 0;
   constructor() {
     super();
-    for (const type of ["beforeinput", "input", "change"]) {
-      this.addEventListener(type, (event) => type === "change" && event.isTrusted || this.typed(), true);
-    }
+    const typed = (event) => void (event.isTrusted && event.type === "change" || this.typed());
+    for (const type of ["beforeinput", "input", "change"]) this.addEventListener(type, typed, true);
   }
   /** The lock behind the element: the same object that `editlock.open` gives to scripts. Null while not in a page. */
   get lock() {

@@ -58,11 +58,10 @@ export class EditLockElement extends HTMLElement implements Guarded {
 
   constructor() {
     super();
-    // The first keystroke: asked for while it happens, so that nothing has to be held back.
-    for (const type of ["beforeinput", "input", "change"]) {
-      // A change that the browser tells of comes when the field is left, as when the form closes: nothing is typed by it.
-      this.addEventListener(type, (event) => (type === "change" && event.isTrusted) || this.typed(), true);
-    }
+    // The first keystroke: asked for while it happens, so that nothing has to be held back. A change that the browser
+    // tells of comes when the field is left, as when the form closes: nothing is typed by it.
+    const typed = (event: Event): void => void ((event.isTrusted && event.type === "change") || this.typed());
+    for (const type of ["beforeinput", "input", "change"]) this.addEventListener(type, typed, true);
   }
 
   /** The lock behind the element: the same object that `editlock.open` gives to scripts. Null while not in a page. */
