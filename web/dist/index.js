@@ -2960,6 +2960,7 @@ var EditLockElement = class extends HTMLElement {
   /** The save that led here was the last: what the session still holds is to be released. */
   closing = false;
   said = "";
+  saidTitle = "";
   ticking = 0;
   delayed = 0;
   leaving = 0;
@@ -3244,7 +3245,6 @@ var EditLockElement = class extends HTMLElement {
     if (patience3 && !(text2?.title === this.saidTitle)) this.delayed = window.setTimeout(() => this.showNotice(text2), patience3);
     else this.showNotice(text2);
   }
-  saidTitle = "";
   showNotice(text2) {
     this.saidTitle = text2?.title ?? "";
     const values = this.values;

@@ -51,6 +51,7 @@ export class EditLockElement extends HTMLElement implements Guarded {
   /** The save that led here was the last: what the session still holds is to be released. */
   private closing = false;
   private said = "";
+  private saidTitle = "";
   private ticking = 0;
   private delayed = 0;
   private leaving = 0;
@@ -374,8 +375,6 @@ export class EditLockElement extends HTMLElement implements Guarded {
     if (patience && !(text?.title === this.saidTitle)) this.delayed = window.setTimeout(() => this.showNotice(text), patience);
     else this.showNotice(text);
   }
-
-  private saidTitle = "";
 
   private showNotice(text: Notice | null): void {
     this.saidTitle = text?.title ?? "";

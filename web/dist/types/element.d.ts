@@ -26,6 +26,7 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
     /** The save that led here was the last: what the session still holds is to be released. */
     private closing;
     private said;
+    private saidTitle;
     private ticking;
     private delayed;
     private leaving;
@@ -70,7 +71,6 @@ export declare class EditLockElement extends HTMLElement implements Guarded {
     private tick;
     private readonly renderSoon;
     private render;
-    private saidTitle;
     private showNotice;
     private setOpen;
     /** Says a thing to screen readers, once. */
