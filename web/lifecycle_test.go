@@ -51,6 +51,49 @@ func TestReloadResumes(t *testing.T) {
 	tab.Wait(`window.n === 0`)
 }
 
+// A page that is reloaded before it has loaded as the holder has told the application nothing: it loads once more.
+func TestReloadBeforeTheLoadHasEndedLoadsAgain(t *testing.T) {
+	p := newPeer(t)
+	var tokens []string
+	hang := true
+	p.serve("/article", func(w http.ResponseWriter, r *http.Request) {
+		token, held := r.Header.Get("Lock-Token"), false
+		p.do(func() {
+			held = hang && token != ""
+			tokens = append(tokens, token)
+		})
+		if held {
+			<-r.Context().Done() // the page goes away before there is an answer
+			return
+		}
+		io.WriteString(w, article("", form))
+	})
+	tab := chrome.Page(t)
+	tab.Open(p.srv.URL + "/article")
+	tab.Wait(is("refreshing"))
+	p.wait("the load", func() bool { return len(tokens) == 2 })
+	before := fence(p)
+	p.do(func() { hang, tokens = false, nil })
+	tab.Reload()
+	tab.Wait(is("held"))
+	p.do(func() {
+		if len(tokens) != 2 || tokens[0] != "" || !strings.HasPrefix(tokens[1], "lock-token-") {
+			t.Errorf("loaded with the tokens %q", tokens)
+		}
+		if p.thing("article/42").fence != before {
+			t.Errorf("fence %d, was %d", p.thing("article/42").fence, before)
+		}
+		tokens = nil
+	})
+	tab.Reload()
+	tab.Wait(is("held"))
+	p.do(func() {
+		if len(tokens) != 1 {
+			t.Errorf("what was loaded is loaded again: %q", tokens)
+		}
+	})
+}
+
 // A form that is shown again with errors, in answer to its POST, keeps the posted text and the lock.
 func TestFormWithErrorsKeepsItsText(t *testing.T) {
 	p, url := opened(t, "")

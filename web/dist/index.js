@@ -433,8 +433,8 @@ function tokenIn(json) {
 var letGo = 400;
 var answer = 500;
 var Slot = class _Slot {
-  constructor(key2) {
-    this.key = key2;
+  constructor(key3) {
+    this.key = key3;
   }
   key;
   stored = fresh();
@@ -789,10 +789,28 @@ function asError(error) {
   return new EditlockError("unavailable", error instanceof Error ? error.message : String(error));
 }
 
+// src/loaded.ts
+var key = (resource) => `editlock loaded ${resource}`;
+function loadedWith(resource) {
+  try {
+    return Number(sessionStorage.getItem(key(resource))) || 0;
+  } catch {
+    return 0;
+  }
+}
+function noteLoaded(resource, fence) {
+  try {
+    if (fence) sessionStorage.setItem(key(resource), String(fence));
+    else sessionStorage.removeItem(key(resource));
+  } catch {
+  }
+}
+
 // src/lock.ts
-function initial(resource) {
+function initial(resource, known = 0) {
   return {
     resource,
+    known,
     wants: false,
     queue: true,
     move: false,
@@ -872,7 +890,7 @@ function take(s, view) {
   const first = s.view === null;
   const next = { ...s, view };
   if (mine && (mine.state === "held" || mine.state === "granted" || mine.state === "lapsed")) {
-    const adopted = first && mine.state !== "granted";
+    const adopted = first && mine.state !== "granted" && mine.fence === s.known;
     const same2 = mine.fence === s.fence;
     return {
       ...next,
@@ -952,7 +970,7 @@ function givingUp(s) {
 }
 function toLoad(s) {
   const confirmed = s.wants && !givingUp(s) && s.view?.mine?.state === "held";
-  return confirmed && s.fresh !== s.fence && s.loading !== s.fence ? s.fence : 0;
+  return confirmed && s.token !== "" && s.fresh !== s.fence && s.loading !== s.fence ? s.fence : 0;
 }
 function settled(s) {
   return !s.flight && (s.view?.mine ?? null) === null;
@@ -1039,7 +1057,7 @@ var Core = class {
     this.connection = connection;
     this.clock = clock;
     this.check = check2;
-    this.state = initial(resource);
+    this.state = initial(resource, loadedWith(resource));
     this.shown = picture(this.state, 0, 0);
     this.tokenAt = clock();
   }
@@ -1125,6 +1143,7 @@ var Core = class {
     if (event.type === "acquire" || event.type === "online") this.pausedUntil = null;
     this.state = reduce(before, event);
     if (this.state.token !== before.token || event.type === "token") this.tokenAt = this.clock();
+    if (before.fence && !this.state.fence) noteLoaded(this.resource, 0);
     if (before.loading && this.state.loading !== before.loading && this.state.fresh !== before.loading) this.loader?.abort();
     this.act();
     this.publish();
@@ -1166,11 +1185,15 @@ var Core = class {
     const headers = Object.freeze({ "Lock-Token": this.state.token });
     const grant = Object.freeze({ fence, headers, signal: loader.signal });
     if (this.refreshes.size === 0) {
+      noteLoaded(this.resource, fence);
       this.state = reduce(this.state, { type: "loaded", fence });
       return;
     }
     Promise.all([...this.refreshes].map(async (refresh) => refresh(version, grant))).then(
-      () => this.dispatch({ type: "loaded", fence }),
+      () => {
+        if (this.state.fence === fence) noteLoaded(this.resource, fence);
+        this.dispatch({ type: "loaded", fence });
+      },
       (reason) => {
         if (loader.signal.aborted) return;
         const message = reason instanceof Error ? reason.message : String(reason);
@@ -1224,18 +1247,18 @@ var Core = class {
 };
 
 // src/done.ts
-var key = (resource) => `editlock done ${resource}`;
+var key2 = (resource) => `editlock done ${resource}`;
 var good = 6e4;
 function markDone(resource) {
   try {
-    sessionStorage.setItem(key(resource), String(Date.now()));
+    sessionStorage.setItem(key2(resource), String(Date.now()));
   } catch {
   }
 }
 function takeDone(resource) {
   try {
-    const at = Number(sessionStorage.getItem(key(resource)) ?? 0);
-    sessionStorage.removeItem(key(resource));
+    const at = Number(sessionStorage.getItem(key2(resource)) ?? 0);
+    sessionStorage.removeItem(key2(resource));
     return Date.now() - at < good;
   } catch {
     return false;
@@ -1761,12 +1784,12 @@ var de = {
 };
 var languages = /* @__PURE__ */ new Map([["en", en], ["de", de]]);
 function translate(language, messages) {
-  const key2 = language.toLowerCase();
-  languages.set(key2, { ...languages.get(key2) ?? en, ...messages });
+  const key3 = language.toLowerCase();
+  languages.set(key3, { ...languages.get(key3) ?? en, ...messages });
 }
 function messagesFor(language) {
-  const key2 = language.toLowerCase();
-  return languages.get(key2) ?? languages.get(key2.split("-")[0] ?? "") ?? en;
+  const key3 = language.toLowerCase();
+  return languages.get(key3) ?? languages.get(key3.split("-")[0] ?? "") ?? en;
 }
 function languageOf(element2) {
   const holder = element2.closest("[lang]") ?? document.documentElement;
@@ -1987,15 +2010,15 @@ var Bar = class {
   }
   /** The notice as one sentence, for the live region. */
   static text(notice2, values) {
-    const keys = [notice2.title, ...notice2.details].filter((key2) => key2 !== "since");
-    const texts = keys.map((key2) => plain(values.messages[key2], values));
+    const keys = [notice2.title, ...notice2.details].filter((key3) => key3 !== "since");
+    const texts = keys.map((key3) => plain(values.messages[key3], values));
     return [...texts, notice2.extra ?? ""].filter(Boolean).join(". ").replace(/([.…!?])\. /g, "$1 ");
   }
   fill(notice2, values) {
     this.title.replaceChildren(...nodes(values.messages[notice2.title], values));
-    const details = notice2.details.flatMap((key2, index) => {
-      const part = nodes(values.messages[key2], values);
-      return index ? [document.createTextNode(separator(values.messages[notice2.details[index - 1] ?? key2])), ...part] : part;
+    const details = notice2.details.flatMap((key3, index) => {
+      const part = nodes(values.messages[key3], values);
+      return index ? [document.createTextNode(separator(values.messages[notice2.details[index - 1] ?? key3])), ...part] : part;
     });
     if (notice2.extra) details.push(document.createTextNode((details.length ? " " : "") + notice2.extra));
     this.detail.replaceChildren(...details);
@@ -2029,8 +2052,8 @@ var Bar = class {
 function separator(before) {
   return /[.…!?]$/.test(before) ? " " : " · ";
 }
-function value(key2, { snapshot, language, messages, now }) {
-  switch (key2) {
+function value(key3, { snapshot, language, messages, now }) {
+  switch (key3) {
     case "name":
       return snapshot.holder?.name || "?";
     case "time":

@@ -4,6 +4,7 @@ import { elapsed, type Clock, type Instant } from "./clock.js";
 import type { Connection } from "./connection.js";
 import { asError } from "./connection.js";
 import { EditlockError } from "./link.js";
+import { loadedWith, noteLoaded } from "./loaded.js";
 import { givingUp, initial, isPassing, plan, reduce, settled, toLoad, type LockEvent, type LockState } from "./lock.js";
 import type { LockRequest } from "./protocol.js";
 import { picture, same, type LockSnapshot } from "./snapshot.js";
@@ -45,7 +46,7 @@ export class Core {
     readonly resource: string, private readonly connection: Connection, private readonly clock: Clock,
     private readonly check: () => void,
   ) {
-    this.state = initial(resource);
+    this.state = initial(resource, loadedWith(resource));
     this.shown = picture(this.state, 0, 0);
     this.tokenAt = clock();
   }
@@ -121,6 +122,7 @@ export class Core {
     if (event.type === "acquire" || event.type === "online") this.pausedUntil = null;
     this.state = reduce(before, event);
     if (this.state.token !== before.token || event.type === "token") this.tokenAt = this.clock();
+    if (before.fence && !this.state.fence) noteLoaded(this.resource, 0);
     if (before.loading && this.state.loading !== before.loading && this.state.fresh !== before.loading) this.loader?.abort();
     this.act();
     this.publish();
@@ -165,11 +167,15 @@ export class Core {
     const headers = Object.freeze({ "Lock-Token": this.state.token });
     const grant: Grant = Object.freeze({ fence, headers, signal: loader.signal });
     if (this.refreshes.size === 0) {
+      noteLoaded(this.resource, fence);
       this.state = reduce(this.state, { type: "loaded", fence });
       return;
     }
     Promise.all([...this.refreshes].map(async (refresh) => refresh(version, grant))).then(
-      () => this.dispatch({ type: "loaded", fence }),
+      () => {
+        if (this.state.fence === fence) noteLoaded(this.resource, fence);
+        this.dispatch({ type: "loaded", fence });
+      },
       (reason: unknown) => {
         if (loader.signal.aborted) return;
         const message = reason instanceof Error ? reason.message : String(reason);

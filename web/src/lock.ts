@@ -38,6 +38,8 @@ export interface LockState {
   readonly fence: number;
   /** Fence whose content this page shows: editing needs both to be the same. */
   readonly fresh: number;
+  /** Fence with which fresh content was loaded in this tab before this page. */
+  readonly known: number;
   /** Fence for which fresh content is being loaded. */
   readonly loading: number;
   readonly token: string;
@@ -75,9 +77,10 @@ export type LockEvent =
   | { readonly type: "loaded"; readonly fence: number }
   | { readonly type: "unloaded"; readonly fence: number; readonly error: LockError };
 
-export function initial(resource: string): LockState {
+/** The state of a page that has just begun. known is the fence with which its tab had loaded the content before; 0: it had not. */
+export function initial(resource: string, known = 0): LockState {
   return {
-    resource, wants: false, queue: true, move: false, view: null, online: false, sure: false, doubt: false, ask: true,
+    resource, known, wants: false, queue: true, move: false, view: null, online: false, sure: false, doubt: false, ask: true,
     flight: null, fence: 0, fresh: 0, loading: 0, token: "", tokenFor: 0, lost: null, error: null, trouble: null, version: null,
     closed: false, watched: false,
   };
@@ -147,9 +150,9 @@ function take(s: LockState, view: SnapshotFrame): LockState {
   const first = s.view === null;
   const next = { ...s, view };
   if (mine && (mine.state === "held" || mine.state === "granted" || mine.state === "lapsed")) {
-    // A hold from before this page was loaded, or from before it was asked for here: it goes on, and is
-    // not refreshed, so that a form shown again with errors keeps what was typed.
-    const adopted = first && mine.state !== "granted";
+    // A hold from before this page was loaded, or from before it was asked for here: it goes on, and if its content was loaded
+    // then, it is not refreshed, so that a form shown again with errors keeps what was typed.
+    const adopted = first && mine.state !== "granted" && mine.fence === s.known;
     const same = mine.fence === s.fence;
     return {
       ...next,
@@ -236,7 +239,7 @@ export function givingUp(s: LockState): boolean {
 /** The fence whose fresh content is to be loaded now; 0 when there is nothing to load. */
 export function toLoad(s: LockState): number {
   const confirmed = s.wants && !givingUp(s) && s.view?.mine?.state === "held";
-  return confirmed && s.fresh !== s.fence && s.loading !== s.fence ? s.fence : 0;
+  return confirmed && s.token !== "" && s.fresh !== s.fence && s.loading !== s.fence ? s.fence : 0;
 }
 
 /** Whether everything that a page gave up has been given up. */

@@ -81,13 +81,28 @@ test("lock: content that cannot be loaded gives the lock back and says so", () =
 
 test("lock: a resumed hold of the page before is not loaded again, and adopted whatever the page asks for", () => {
   for (const wanted of [true, false]) {
-    let s = initial("article/42");
+    let s = initial("article/42", 5);
     if (wanted) s = play(s, { type: "acquire", queue: true, move: false });
     s = play(s, { type: "sure", sure: true }, { type: "online", resumed: true, snapshot: held(5) });
     equal(status(s), "held");
     equal(toLoad(s), 0);
     equal(plan(s), null);
   }
+});
+
+test("lock: a resumed hold whose content this tab had not loaded is loaded", () => {
+  for (const known of [0, 4]) {
+    const s = play(initial("article/42", known), { type: "sure", sure: true }, { type: "online", resumed: true, snapshot: held(5) });
+    equal([status(s), toLoad(s)], ["refreshing", 5]);
+    equal(status(play(s, { type: "loading", fence: 5 }, { type: "loaded", fence: 5 })), "held");
+  }
+});
+
+test("lock: nothing is loaded before there is a proof to send with it", () => {
+  let s = play(initial("article/42"), { type: "acquire", queue: true, move: false }, ...up);
+  s = answer(answer(s, granted(5)), frame({ state: "held", fence: 5 }));
+  equal(toLoad(s), 0);
+  equal(toLoad(play(s, { type: "token", fence: 5, token: "t5", expires: 28 })), 5);
 });
 
 test("lock: a resumed place in the line is kept", () => {

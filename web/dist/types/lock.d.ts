@@ -33,6 +33,8 @@ export interface LockState {
     readonly fence: number;
     /** Fence whose content this page shows: editing needs both to be the same. */
     readonly fresh: number;
+    /** Fence with which fresh content was loaded in this tab before this page. */
+    readonly known: number;
     /** Fence for which fresh content is being loaded. */
     readonly loading: number;
     readonly token: string;
@@ -109,7 +111,8 @@ export type LockEvent = {
     readonly fence: number;
     readonly error: LockError;
 };
-export declare function initial(resource: string): LockState;
+/** The state of a page that has just begun. known is the fence with which its tab had loaded the content before; 0: it had not. */
+export declare function initial(resource: string, known?: number): LockState;
 export declare function reduce(s: LockState, e: LockEvent): LockState;
 export declare function isPassing(code: string): boolean;
 /** The request that brings the server's view nearer to what the page wants; null when there is none. */
