@@ -430,7 +430,7 @@ function tokenIn(json) {
 }
 
 // src/slot.ts
-var letGo = 400;
+var letGo = 2e3;
 var answer = 500;
 var Slot = class _Slot {
   constructor(key3) {

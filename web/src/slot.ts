@@ -17,8 +17,11 @@ export interface Credentials {
   readonly resume?: string;
 }
 
-/** How long the document before this one, in the same tab, may take to let go of the slot. */
-const letGo = 400;
+/**
+ * How long the document before this one, in the same tab, may take to let go of the slot: on a slow machine it is still being
+ * taken down when this one runs. Only a duplicated tab waits for all of it.
+ */
+const letGo = 2000;
 /** How long other tabs may take to answer, where there are no Web Locks. */
 const answer = 500;
 
