@@ -25,6 +25,8 @@ func TestLooks(t *testing.T) {
 		{"dark", browser.Look{Width: 900, Height: 620, Scale: 1, Dark: true}, dark, ""},
 		{"german", browser.Look{Width: 900, Height: 620, Scale: 1}, "", `lang="de"`},
 		{"rtl", browser.Look{Width: 900, Height: 620, Scale: 1}, `<style>html{direction:rtl}</style>`, ""},
+		{"wide phone", browser.Look{Width: 412, Height: 680, Scale: 2}, "", ""},
+		{"middle phone", browser.Look{Width: 380, Height: 680, Scale: 2}, "", ""},
 		{"phone", browser.Look{Width: 360, Height: 680, Scale: 2}, "", ""},
 		{"narrow", browser.Look{Width: 280, Height: 680, Scale: 2}, "", `lang="de"`},
 	}
@@ -126,7 +128,7 @@ func TestLooks(t *testing.T) {
 				state.set(p, tab)
 				tab.Wait(`document.querySelector("edit-lock").shadowRoot.querySelector(".drawer[data-open]")`)
 				tab.Wait(still)
-				tab.Wait(`document.documentElement.scrollWidth <= innerWidth`)
+				tab.Wait(`document.documentElement.scrollWidth <= document.documentElement.clientWidth`)
 				if dir := os.Getenv("EDITLOCK_SHOTS"); dir != "" {
 					tab.Screenshot(filepath.Join(dir, look.name+"-"+state.name+".png"))
 				}

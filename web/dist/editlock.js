@@ -98,7 +98,7 @@ ${r.value}`).join(`
 @container (max-width: 540px) {
   .row { flex-wrap: wrap; align-items: start; }
   .text { min-inline-size: 60%; }
-  .actions { flex: 1 0 100%; max-inline-size: none; padding-inline-start: 48px; justify-content: start; }
+  .actions { flex: 1 0 100%; box-sizing: border-box; max-inline-size: none; padding-inline-start: 48px; justify-content: start; }
 }
 @container (max-width: 360px) {
   .actions { padding-inline-start: 0; }
