@@ -3,6 +3,7 @@ package web_test
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -144,4 +145,56 @@ func TestCutOffForLong(t *testing.T) {
 	}
 	p.do(func() { p.down = false })
 	tab.Wait(is("held"))
+}
+
+// A connection that was refused twice from the start: the console says once what it may be. A server that was there before
+// is only away. Faults: W1
+func TestConnectionRefused(t *testing.T) {
+	refused := func(t *testing.T, server string) {
+		p := newPeer(t)
+		tab := listening(t)
+		tab.Open(p.page("/article", article(`auth-url="/editlock/token" server-url="`+server+`"`, form)))
+		tab.Wait(says("The lock server cannot be reached"))
+		tab.Wait(`warned.length === 1`)
+		ws := "ws" + strings.TrimPrefix(tab.Text(`new URL("`+server+`", location).href`), "http") + "/v1/socket"
+		want := "editlock: no connection to " + ws + " from a page of " + p.srv.URL + ". If the browser says 403, start the server with --origin " +
+			p.srv.URL + "; if it says 404, check server-url or the proxy."
+		if got := tab.Text(`warned[0]`); got != want {
+			t.Errorf("the console says %q", got)
+		}
+		tab.Click(button("retry"))
+		tab.Wait(lock + `.client.connection.unopened >= 3`)
+		if n := tab.Eval(`warned.length`); n != 1.0 {
+			t.Errorf("said %v times", n)
+		}
+	}
+	t.Run("origin", func(t *testing.T) {
+		t.Parallel()
+		no := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "origin", http.StatusForbidden) }))
+		defer no.Close()
+		refused(t, no.URL+"/editlock")
+	})
+	t.Run("address", func(t *testing.T) {
+		t.Parallel()
+		refused(t, "/wrong")
+	})
+	t.Run("port", func(t *testing.T) {
+		t.Parallel()
+		gone := httptest.NewServer(http.NotFoundHandler())
+		gone.Close()
+		refused(t, gone.URL+"/editlock")
+	})
+	t.Run("later", func(t *testing.T) {
+		t.Parallel()
+		p, url := opened(t, "")
+		tab := listening(t)
+		tab.Open(url)
+		tab.Wait(is("held"))
+		p.do(func() { p.down = true })
+		p.cut(0)
+		tab.Wait(lock + `.client.connection.attempts > 3`)
+		if n := tab.Eval(`warned.length`); n != 0.0 {
+			t.Errorf("said %v times", n)
+		}
+	})
 }

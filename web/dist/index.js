@@ -221,6 +221,8 @@ var Link = class {
   clock;
   events;
   welcome = null;
+  /** Whether there was ever a connection. */
+  opened = false;
   /** When anything arrived last. */
   heard;
   socket;
@@ -250,6 +252,7 @@ var Link = class {
     this.socket.close(1e3);
   }
   hello(credentials) {
+    this.opened = true;
     this.helloSent = this.clock();
     this.send({ type: "hello", token: this.token, ...credentials });
   }
@@ -588,6 +591,8 @@ var Connection = class {
   next = null;
   timer = 0;
   attempts = 0;
+  /** Connections that were refused or found nobody, until the first that opened: then the addresses are right. */
+  unopened = 0;
   working = false;
   /** Rises when everything in progress is to be forgotten. */
   life = 0;
@@ -661,6 +666,9 @@ var Connection = class {
     this.slot = null;
     if (had) this.events.down();
   }
+  get url() {
+    return `${this.base.replace(/^http/, "ws")}/v1/socket`;
+  }
   async connect() {
     if (this.next || this.working || !this.wanted) return;
     clearTimeout(this.timer);
@@ -676,8 +684,7 @@ var Connection = class {
       this.slot = slot;
       const token = await this.access.get();
       if (life !== this.life) return;
-      const url = `${this.base.replace(/^http/, "ws")}/v1/socket`;
-      this.next = new Link(url, token, slot.credentials, this.clock, this);
+      this.next = new Link(this.url, token, slot.credentials, this.clock, this);
     } catch (error) {
       if (life !== this.life) return;
       this.events.trouble(asError(error));
@@ -734,6 +741,8 @@ var Connection = class {
     if (link === this.current && !this.next) this.later(Math.random() * within);
   }
   closed(link, code, fault) {
+    this.unopened = link.opened ? Infinity : this.unopened + 1;
+    if (this.unopened === 2) this.advise();
     if (link === this.next) this.next = null;
     else if (link === this.current) {
       this.current = null;
@@ -742,11 +751,15 @@ var Connection = class {
     } else return;
     this.comeBack(code, fault);
   }
+  /** Why a connection was refused is for the browser's eyes only: names what it may be. */
+  advise() {
+    console.warn(`editlock: no connection to ${this.url} from a page of ${location.origin}. If the browser says 403, start the server with --origin ${location.origin}; if it says 404, check server-url or the proxy.`);
+  }
   comeBack(code, fault) {
     const how = comeback(code);
     fault &&= this.access.refused(fault);
     if (fault && fault.code !== "resume_refused") this.events.trouble(fault);
-    else if (this.attempts > 1) this.events.trouble(new EditlockError("unavailable", "The lock server does not answer."));
+    else if (this.attempts > 1) this.events.trouble(new EditlockError("unavailable", "The lock server cannot be reached."));
     switch (how) {
       case "never":
         this.believed = null;
@@ -1661,7 +1674,7 @@ function refusal(snapshot) {
 var en = {
   region: "Editing",
   connecting: "Connecting…",
-  unreachable: "The lock server does not answer",
+  unreachable: "The lock server cannot be reached",
   unreachableDetail: "Trying again by itself. You can read meanwhile.",
   login: "You are not logged in any more",
   loginDetail: "Log in again in another tab, then go on here.",
@@ -1723,7 +1736,7 @@ var en = {
 var de = {
   region: "Bearbeitung",
   connecting: "Verbindung wird aufgebaut …",
-  unreachable: "Der Sperr-Server antwortet nicht",
+  unreachable: "Der Sperr-Server ist nicht erreichbar",
   unreachableDetail: "Es wird von selbst weiter versucht. Lesen geht solange.",
   login: "Sie sind nicht mehr angemeldet",
   noToken: "Die Seite hat kein Zugangs-Token bekommen",

@@ -28,6 +28,8 @@ export class Connection implements LinkEvents {
   private next: Link | null = null;
   private timer = 0;
   private attempts = 0;
+  /** Connections that were refused or found nobody, until the first that opened: then the addresses are right. */
+  private unopened = 0;
   private working = false;
   /** Rises when everything in progress is to be forgotten. */
   private life = 0;
@@ -113,6 +115,10 @@ export class Connection implements LinkEvents {
     if (had) this.events.down();
   }
 
+  private get url(): string {
+    return `${this.base.replace(/^http/, "ws")}/v1/socket`;
+  }
+
   private async connect(): Promise<void> {
     if (this.next || this.working || !this.wanted) return;
     clearTimeout(this.timer);
@@ -128,8 +134,7 @@ export class Connection implements LinkEvents {
       this.slot = slot;
       const token = await this.access.get();
       if (life !== this.life) return;
-      const url = `${this.base.replace(/^http/, "ws")}/v1/socket`;
-      this.next = new Link(url, token, slot.credentials, this.clock, this);
+      this.next = new Link(this.url, token, slot.credentials, this.clock, this);
     } catch (error) {
       if (life !== this.life) return;
       this.events.trouble(asError(error));
@@ -196,6 +201,8 @@ export class Connection implements LinkEvents {
   }
 
   closed(link: Link, code: number, fault: EditlockError | null): void {
+    this.unopened = link.opened ? Infinity : this.unopened + 1;
+    if (this.unopened === 2) this.advise();
     if (link === this.next) this.next = null;
     else if (link === this.current) {
       this.current = null;
@@ -206,11 +213,17 @@ export class Connection implements LinkEvents {
     this.comeBack(code, fault);
   }
 
+  /** Why a connection was refused is for the browser's eyes only: names what it may be. */
+  private advise(): void {
+    console.warn(`editlock: no connection to ${this.url} from a page of ${location.origin}. If the browser says 403, start the server`
+      + ` with --origin ${location.origin}; if it says 404, check server-url or the proxy.`);
+  }
+
   private comeBack(code: number, fault: EditlockError | null): void {
     const how = comeback(code);
     fault &&= this.access.refused(fault);
     if (fault && fault.code !== "resume_refused") this.events.trouble(fault);
-    else if (this.attempts > 1) this.events.trouble(new EditlockError("unavailable", "The lock server does not answer."));
+    else if (this.attempts > 1) this.events.trouble(new EditlockError("unavailable", "The lock server cannot be reached."));
     switch (how) {
       case "never":
         this.believed = null;

@@ -44,6 +44,8 @@ const patience = 10;
 
 export class Link {
   welcome: WelcomeFrame | null = null;
+  /** Whether there was ever a connection. */
+  opened = false;
   /** When anything arrived last. */
   heard: Instant;
   private readonly socket: WebSocket;
@@ -89,6 +91,7 @@ export class Link {
   }
 
   private hello(credentials: Credentials): void {
+    this.opened = true;
     this.helloSent = this.clock();
     this.send({ type: "hello", token: this.token, ...credentials });
   }

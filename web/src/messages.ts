@@ -67,7 +67,7 @@ export interface Messages {
 const en: Messages = {
   region: "Editing",
   connecting: "Connecting…",
-  unreachable: "The lock server does not answer",
+  unreachable: "The lock server cannot be reached",
   unreachableDetail: "Trying again by itself. You can read meanwhile.",
   login: "You are not logged in any more",
   loginDetail: "Log in again in another tab, then go on here.",
@@ -130,7 +130,7 @@ const en: Messages = {
 const de: Messages = {
   region: "Bearbeitung",
   connecting: "Verbindung wird aufgebaut …",
-  unreachable: "Der Sperr-Server antwortet nicht",
+  unreachable: "Der Sperr-Server ist nicht erreichbar",
   unreachableDetail: "Es wird von selbst weiter versucht. Lesen geht solange.",
   login: "Sie sind nicht mehr angemeldet",
   noToken: "Die Seite hat kein Zugangs-Token bekommen",

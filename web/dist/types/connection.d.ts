@@ -26,6 +26,8 @@ export declare class Connection implements LinkEvents {
     private next;
     private timer;
     private attempts;
+    /** Connections that were refused or found nobody, until the first that opened: then the addresses are right. */
+    private unopened;
     private working;
     /** Rises when everything in progress is to be forgotten. */
     private life;
@@ -48,6 +50,7 @@ export declare class Connection implements LinkEvents {
     retry(drop: boolean): void;
     /** The page is going: says so, in a way that outlives it, and lets go of everything. */
     leave(): void;
+    private get url();
     private connect;
     private later;
     /** Full jitter, so that those cut off together do not come back together. */
@@ -60,6 +63,8 @@ export declare class Connection implements LinkEvents {
     pinged(link: Link, ping: PingFrame): void;
     moving(link: Link, within: number): void;
     closed(link: Link, code: number, fault: EditlockError | null): void;
+    /** Why a connection was refused is for the browser's eyes only: names what it may be. */
+    private advise;
     private comeBack;
     private renewToken;
 }

@@ -30,6 +30,8 @@ export declare class Link {
     private readonly clock;
     private readonly events;
     welcome: WelcomeFrame | null;
+    /** Whether there was ever a connection. */
+    opened: boolean;
     /** When anything arrived last. */
     heard: Instant;
     private readonly socket;
