@@ -3,6 +3,7 @@ package web_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -142,4 +143,22 @@ func TestClassicScript(t *testing.T) {
 <edit-lock resource="article/42">`+form+`</edit-lock><script>window.lock = editlock.open("article/42")</script>`))
 	tab.Wait(state("held"))
 	tab.Wait(is("held"))
+}
+
+// A server that renders pages imports what its pages import, and has no document. A worker has none either.
+func TestImportWithoutDocument(t *testing.T) {
+	p := newPeer(t)
+	p.serve("/worker.js", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		io.WriteString(w, `Promise.all(["index", "define", "editlock"].map(file => import("/editlock/" + file + ".js"))).then(
+			all => postMessage(all.map(({ editlock, EditLockElement }) => typeof editlock.open + " " + typeof EditLockElement).join()
+				+ " " + ("window" in self || "HTMLElement" in self || "editlock" in self)),
+			error => postMessage(String(error)))`)
+	})
+	tab := chrome.Page(t)
+	tab.Open(p.page("/", `<!doctype html>`))
+	got := tab.Text(`new Promise(done => { new Worker("/worker.js", { type: "module" }).onmessage = ({ data }) => done(data) })`)
+	if got != "function function,function function,function function false" {
+		t.Error(got)
+	}
 }

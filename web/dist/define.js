@@ -1,7 +1,7 @@
 // src/define.ts
 import { editlock, EditLockElement } from "./index.js";
 export * from "./index.js";
-if (!customElements.get("edit-lock")) {
+if (globalThis.customElements && !customElements.get("edit-lock")) {
   window.editlock = editlock;
   customElements.define("edit-lock", EditLockElement);
 }

@@ -1836,7 +1836,7 @@ function gaps(template) {
 // src/api.ts
 var defaults = {};
 var shared = /* @__PURE__ */ Symbol.for("editlock clients 1");
-var clients = window[shared] ??= /* @__PURE__ */ new Map();
+var clients = globalThis[shared] ??= /* @__PURE__ */ new Map();
 function clientFor(configuration = {}) {
   const base = new URL(configuration.url ?? defaults.url ?? "/editlock", document.baseURI).href.replace(/\/+$/, "");
   let client = clients.get(base);
@@ -2949,6 +2949,8 @@ function hostOf(element2) {
 }
 
 // src/shell.ts
+var Base = globalThis.HTMLElement ?? class {
+};
 function build(host, bar) {
   const shadow = host.attachShadow({ mode: "open" });
   dress(shadow);
@@ -2972,7 +2974,7 @@ function build(host, bar) {
 // src/element.ts
 var arrivedFor = 6e3;
 var slow = { connecting: 600, checking: 500, refreshing: 250 };
-var EditLockElement = class extends HTMLElement {
+var EditLockElement = class extends Base {
   static observedAttributes = ["resource", "lang", "dir", "theme", "version"];
   bar = new Bar((action) => void this.perform(action));
   shell = build(this, this.bar.root);

@@ -20,14 +20,9 @@ export interface RequestOptions extends Omit<OpenOptions, "start" | "save"> {
 
 let defaults: Configuration = {};
 
-declare global {
-  interface Window {
-    /** Shared by all copies of this script in a document: a bundler's and a script tag's are one session. */
-    [shared]?: Map<string, Client>;
-  }
-}
 const shared = Symbol.for("editlock clients 1");
-const clients = (window[shared] ??= new Map<string, Client>());
+/** Shared by all copies of this script in a document: a bundler's and a script tag's are one session. */
+const clients = ((globalThis as { [shared]?: Map<string, Client> })[shared] ??= new Map<string, Client>());
 
 /** The client of a server, made when it is asked for first; `auth` counts then. */
 export function clientFor(configuration: Configuration = {}): Client {

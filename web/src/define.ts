@@ -1,4 +1,4 @@
-// Registers <edit-lock>, and gives scripts that are no modules `window.editlock`.
+// Registers <edit-lock>, and gives scripts that are no modules `window.editlock`. Without a document it does nothing.
 import { editlock, EditLockElement } from "./index.js";
 
 declare global {
@@ -10,7 +10,7 @@ declare global {
   }
 }
 
-if (!customElements.get("edit-lock")) {
+if (globalThis.customElements && !customElements.get("edit-lock")) {
   window.editlock = editlock;
   customElements.define("edit-lock", EditLockElement);
 }

@@ -13,7 +13,7 @@ import { Keeper } from "./keeper.js";
 import { languageOf, messagesFor, type Messages } from "./messages.js";
 import { nameless, notice, type Action, type Notice } from "./notice.js";
 import { fetchFresh, sameContent, takeHidden } from "./page.js";
-import { build } from "./shell.js";
+import { Base, build } from "./shell.js";
 import { freeToType, idle, mayReclaim, type LockSnapshot } from "./snapshot.js";
 import { onDark } from "./styles.js";
 
@@ -26,7 +26,7 @@ const arrivedFor = 6000;
 /** Notices of something that usually passes at once are shown only when it does not. */
 const slow: Partial<Record<keyof Messages, number>> = { connecting: 600, checking: 500, refreshing: 250 };
 
-export class EditLockElement extends HTMLElement implements Guarded {
+export class EditLockElement extends Base implements Guarded {
   static readonly observedAttributes = ["resource", "lang", "dir", "theme", "version"];
 
   private readonly bar = new Bar((action) => void this.perform(action));

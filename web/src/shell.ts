@@ -1,6 +1,9 @@
 // The inside of the shadow root: the notice, the container that makes the form inert, and the live region.
 import { dress } from "./styles.js";
 
+/** What elements are made of. Where there are none, as in a server that renders pages, the class can be named all the same. */
+export const Base: typeof HTMLElement = globalThis.HTMLElement ?? class {};
+
 export interface Shell {
   readonly box: HTMLElement;
   /** Inert from in here, so that no change of the page's own tree can undo it. */

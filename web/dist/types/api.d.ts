@@ -13,13 +13,6 @@ export interface RequestOptions extends Omit<OpenOptions, "start" | "save"> {
     /** Do not wait: the callback gets null when somebody else holds. */
     readonly ifAvailable?: boolean;
 }
-declare global {
-    interface Window {
-        /** Shared by all copies of this script in a document: a bundler's and a script tag's are one session. */
-        [shared]?: Map<string, Client>;
-    }
-}
-declare const shared: unique symbol;
 /** The client of a server, made when it is asked for first; `auth` counts then. */
 export declare function clientFor(configuration?: Configuration): Client;
 declare function open(resource: string, options?: OpenOptions): Lock;

@@ -1,8 +1,9 @@
 import { type Guarded } from "./guard.js";
 import { Lock } from "./handle.js";
+import { Base } from "./shell.js";
 export type { RefreshDetail } from "./application.js";
 type Start = "open" | "edit" | "manual";
-export declare class EditLockElement extends HTMLElement implements Guarded {
+export declare class EditLockElement extends Base implements Guarded {
     static readonly observedAttributes: string[];
     private readonly bar;
     private readonly shell;
