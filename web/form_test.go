@@ -246,6 +246,7 @@ func TestTypedTextOutlivesWaiting(t *testing.T) {
 	p.do(func() { body = strings.Replace(form, "all night", "all week", 1) })
 	p.free("article/42", "released", "")
 	tab.Wait(is("held"))
+	tab.Wait(says("Your unsaved text is back in the form."))
 	if got := tab.Text(`document.querySelector("[name=title]").value + "|" + ` + textarea + `.value`); got != "R|It snowed all week." {
 		t.Errorf("after waiting: %q", got)
 	}

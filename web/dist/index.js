@@ -1697,6 +1697,7 @@ var en = {
   refreshingDetail: "Loading the latest version…",
   turn: "You can edit now",
   turnDetail: "This is the latest version.",
+  turnText: "Your unsaved text is back in the form.",
   othersOne: "You are editing. One other person is waiting.",
   others: "You are editing. {count} others are waiting.",
   unsure: "The connection is gone for the moment",
@@ -1759,6 +1760,7 @@ var de = {
   refreshingDetail: "Die neueste Fassung wird geladen …",
   turn: "Sie können jetzt bearbeiten",
   turnDetail: "Dies ist die neueste Fassung.",
+  turnText: "Ihr ungespeicherter Text steht wieder im Formular.",
   othersOne: "Sie bearbeiten dies. Eine weitere Person wartet.",
   others: "Sie bearbeiten dies. {count} weitere Personen warten.",
   unsure: "Die Verbindung ist gerade unterbrochen",
@@ -2764,7 +2766,7 @@ function notice(s, now) {
         const actions = now.draft === "homeless" ? ["copy", "dismiss"] : ["restore", "copy", "dismiss"];
         return { tone: "warn", icon: "pencil", title: "draft", details: [offers[now.draft]], actions };
       }
-      if (now.arrived) return make("good", "check", "turn", ["turnDetail"], []);
+      if (now.arrived) return make("good", "check", "turn", [now.arrived === "typed" ? "turnText" : "turnDetail"], []);
       if (s.waiting > 0) return make("calm", "pencil", s.waiting === 1 ? "othersOne" : "others", [], []);
       return null;
     case "unsure":
@@ -2989,7 +2991,7 @@ var EditLockElement = class extends Base {
   foreign = false;
   shown = null;
   source = null;
-  arrived = false;
+  arrived = null;
   /** The first keystroke has asked for the lock, and typing goes on until somebody else turns out to hold it. */
   eager = false;
   waited = false;
@@ -3077,8 +3079,8 @@ var EditLockElement = class extends Base {
     this.keeper.close();
     this.client?.troubles.delete(this.renderSoon);
     this.handle?.close();
-    this.handle = this.core = this.client = this.shown = this.source = this.pending = null;
-    this.eager = this.arrived = this.done = false;
+    this.handle = this.core = this.client = this.shown = this.source = this.pending = this.arrived = null;
+    this.eager = this.done = false;
   }
   /** Remembers how the content came from the server, to see later whether fresh content differs. */
   remember() {
@@ -3120,9 +3122,9 @@ var EditLockElement = class extends Base {
     this.eager = false;
     if (before !== "unsure") this.keeper.putBack(false);
     if (before === "refreshing" && this.waited) {
-      this.arrived = true;
+      this.arrived = this.keeper.dirty ? "typed" : "fresh";
       setTimeout(() => {
-        this.arrived = false;
+        this.arrived = null;
         this.render();
       }, arrivedFor);
       callBack(this.messages.titleTurn);

@@ -11,7 +11,7 @@ import { protect, unprotect, type Guarded } from "./guard.js";
 import { Lock } from "./handle.js";
 import { Keeper } from "./keeper.js";
 import { languageOf, messagesFor, type Messages } from "./messages.js";
-import { nameless, notice, type Action, type Notice } from "./notice.js";
+import { nameless, notice, type Action, type Notice, type Situation } from "./notice.js";
 import { fetchFresh, sameContent, takeHidden } from "./page.js";
 import { Base, build } from "./shell.js";
 import { freeToType, idle, mayReclaim, type LockSnapshot } from "./snapshot.js";
@@ -42,7 +42,7 @@ export class EditLockElement extends Base implements Guarded {
   private foreign = false;
   private shown: LockSnapshot | null = null;
   private source: Element | null = null;
-  private arrived = false;
+  private arrived: Situation["arrived"] = null;
   /** The first keystroke has asked for the lock, and typing goes on until somebody else turns out to hold it. */
   private eager = false;
   private waited = false;
@@ -145,8 +145,8 @@ export class EditLockElement extends Base implements Guarded {
     this.keeper.close();
     this.client?.troubles.delete(this.renderSoon);
     this.handle?.close();
-    this.handle = this.core = this.client = this.shown = this.source = this.pending = null;
-    this.eager = this.arrived = this.done = false;
+    this.handle = this.core = this.client = this.shown = this.source = this.pending = this.arrived = null;
+    this.eager = this.done = false;
   }
 
   /** Remembers how the content came from the server, to see later whether fresh content differs. */
@@ -194,9 +194,9 @@ export class EditLockElement extends Base implements Guarded {
     this.eager = false;
     if (before !== "unsure") this.keeper.putBack(false);
     if (before === "refreshing" && this.waited) {
-      this.arrived = true;
+      this.arrived = this.keeper.dirty ? "typed" : "fresh";
       setTimeout(() => {
-        this.arrived = false;
+        this.arrived = null;
         this.render();
       }, arrivedFor);
       callBack(this.messages.titleTurn);

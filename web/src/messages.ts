@@ -27,6 +27,7 @@ export interface Messages {
   readonly refreshingDetail: string;
   readonly turn: string;
   readonly turnDetail: string;
+  readonly turnText: string;
   readonly othersOne: string;
   readonly others: string;
   readonly unsure: string;
@@ -90,6 +91,7 @@ const en: Messages = {
   refreshingDetail: "Loading the latest version…",
   turn: "You can edit now",
   turnDetail: "This is the latest version.",
+  turnText: "Your unsaved text is back in the form.",
   othersOne: "You are editing. One other person is waiting.",
   others: "You are editing. {count} others are waiting.",
   unsure: "The connection is gone for the moment",
@@ -153,6 +155,7 @@ const de: Messages = {
   refreshingDetail: "Die neueste Fassung wird geladen …",
   turn: "Sie können jetzt bearbeiten",
   turnDetail: "Dies ist die neueste Fassung.",
+  turnText: "Ihr ungespeicherter Text steht wieder im Formular.",
   othersOne: "Sie bearbeiten dies. Eine weitere Person wartet.",
   others: "Sie bearbeiten dies. {count} weitere Personen warten.",
   unsure: "Die Verbindung ist gerade unterbrochen",

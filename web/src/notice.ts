@@ -28,8 +28,8 @@ export interface Situation {
   readonly dirty: boolean;
   /** Text from an earlier turn that could not be put back by itself. */
   readonly draft: Offer | null;
-  /** The turn has just come after waiting. */
-  readonly arrived: boolean;
+  /** The turn has just come after waiting: with the content as it is, or with unsaved text in it. */
+  readonly arrived: "fresh" | "typed" | null;
   /** A save waits for certainty. */
   readonly saving: boolean;
   /** The lease is over by now, as far as a page can know that is cut off. */
@@ -74,7 +74,7 @@ export function notice(s: LockSnapshot, now: Situation): Notice | null {
         const actions: Action[] = now.draft === "homeless" ? ["copy", "dismiss"] : ["restore", "copy", "dismiss"];
         return { tone: "warn", icon: "pencil", title: "draft", details: [offers[now.draft]], actions };
       }
-      if (now.arrived) return make("good", "check", "turn", ["turnDetail"], []);
+      if (now.arrived) return make("good", "check", "turn", [now.arrived === "typed" ? "turnText" : "turnDetail"], []);
       if (s.waiting > 0) return make("calm", "pencil", s.waiting === 1 ? "othersOne" : "others", [], []);
       return null;
     case "unsure":

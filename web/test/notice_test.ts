@@ -2,7 +2,7 @@ import { notice, type Situation } from "../src/notice.js";
 import type { LockSnapshot } from "../src/snapshot.js";
 import { equal, test } from "./harness.js";
 
-const calm: Situation = { start: "open", trouble: null, dirty: false, draft: null, arrived: false, saving: false, overdue: false };
+const calm: Situation = { start: "open", trouble: null, dirty: false, draft: null, arrived: null, saving: false, overdue: false };
 const base: LockSnapshot = {
   resource: "a", state: "watching", editable: false, online: true, holder: null, position: null, waiting: 0,
   since: null, version: null, fence: null, lost: null, error: null,
@@ -23,7 +23,8 @@ const rows: [string, Partial<LockSnapshot>, Partial<Situation>, string][] = [
   ["free to type", {}, { start: "edit" }, "nothing"],
   ["free", {}, { start: "manual" }, "calm free [freeDetail] (edit)"],
   ["own turn", { state: "held", editable: true }, {}, "nothing"],
-  ["turn after waiting", { state: "held", editable: true }, { arrived: true }, "good turn [turnDetail] ()"],
+  ["turn after waiting", { state: "held", editable: true }, { arrived: "fresh" }, "good turn [turnDetail] ()"],
+  ["turn after waiting, text put back", { state: "held", editable: true }, { arrived: "typed" }, "good turn [turnText] ()"],
   ["others wait", { state: "held", editable: true, waiting: 2 }, {}, "calm others [] ()"],
   ["cut off", { state: "unsure", editable: true }, {}, "warn unsure [unsureDetail] ()"],
   ["cut off while saving", { state: "unsure", editable: true }, { saving: true }, "warn unsure [saveLater] ()"],

@@ -24,6 +24,7 @@ export interface Messages {
     readonly refreshingDetail: string;
     readonly turn: string;
     readonly turnDetail: string;
+    readonly turnText: string;
     readonly othersOne: string;
     readonly others: string;
     readonly unsure: string;

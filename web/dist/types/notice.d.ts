@@ -25,8 +25,8 @@ export interface Situation {
     readonly dirty: boolean;
     /** Text from an earlier turn that could not be put back by itself. */
     readonly draft: Offer | null;
-    /** The turn has just come after waiting. */
-    readonly arrived: boolean;
+    /** The turn has just come after waiting: with the content as it is, or with unsaved text in it. */
+    readonly arrived: "fresh" | "typed" | null;
     /** A save waits for certainty. */
     readonly saving: boolean;
     /** The lease is over by now, as far as a page can know that is cut off. */
