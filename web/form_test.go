@@ -266,6 +266,7 @@ func TestLostTextIsOfferedBack(t *testing.T) {
 	p.take("article/42", "taken_over", "Ana")
 	tab.Wait(is("lost"))
 	tab.Wait(says("Your text is still here"))
+	tab.Wait(`getComputedStyle(` + content + `).opacity === "0.75"`) // closed, and to be read
 	if text := tab.Text(textarea + `.value`); text != "Mine" || tab.Eval(content+`.inert`) != true {
 		t.Errorf("after the loss: %q", text)
 	}

@@ -2919,7 +2919,8 @@ var css = `
 
 .content { transition: opacity .25s; }
 .content[inert] { opacity: var(--edit-lock-dim, .6); cursor: default; }
-.content[data-keep] { opacity: 1; }
+.content[data-dim="not"] { opacity: 1; }
+.content[data-dim="less"] { opacity: max(.75, var(--edit-lock-dim, .6)); }
 .live { position: absolute; inline-size: 1px; block-size: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
 @media (prefers-reduced-motion: reduce) { .drawer, .drawer[data-open], .content, .button { transition: none; } }
@@ -3269,7 +3270,7 @@ var EditLockElement = class extends Base {
     if (snapshot.state === "waiting") this.waited = true;
     this.setOpen(!this.foreign && (snapshot.editable || this.start === "edit" && freeToType(snapshot, this.eager, this.client?.trouble?.code)));
     const connecting = snapshot.state === "connecting" && !this.client?.trouble;
-    this.shell.content.toggleAttribute("data-keep", connecting || snapshot.state === "lost" || snapshot.state === "unsure");
+    this.shell.content.dataset["dim"] = snapshot.state === "lost" ? "less" : connecting || snapshot.state === "unsure" ? "not" : "";
     this.dataset["state"] = snapshot.state;
     const text2 = notice(snapshot, {
       start: this.foreign && this.start === "edit" ? "manual" : this.start,

@@ -362,7 +362,7 @@ export class EditLockElement extends Base implements Guarded {
     if (snapshot.state === "waiting") this.waited = true;
     this.setOpen(!this.foreign && (snapshot.editable || (this.start === "edit" && freeToType(snapshot, this.eager, this.client?.trouble?.code))));
     const connecting = snapshot.state === "connecting" && !this.client?.trouble;
-    this.shell.content.toggleAttribute("data-keep", connecting || snapshot.state === "lost" || snapshot.state === "unsure");
+    this.shell.content.dataset["dim"] = snapshot.state === "lost" ? "less" : connecting || snapshot.state === "unsure" ? "not" : "";
     this.dataset["state"] = snapshot.state;
     const text = notice(snapshot, {
       start: this.foreign && this.start === "edit" ? "manual" : this.start, trouble: this.client?.trouble ?? null,

@@ -104,7 +104,8 @@ const css = `
 
 .content { transition: opacity .25s; }
 .content[inert] { opacity: var(--edit-lock-dim, .6); cursor: default; }
-.content[data-keep] { opacity: 1; }
+.content[data-dim="not"] { opacity: 1; }
+.content[data-dim="less"] { opacity: max(.75, var(--edit-lock-dim, .6)); }
 .live { position: absolute; inline-size: 1px; block-size: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
 @media (prefers-reduced-motion: reduce) { .drawer, .drawer[data-open], .content, .button { transition: none; } }
