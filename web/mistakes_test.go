@@ -198,3 +198,18 @@ func TestConnectionRefused(t *testing.T) {
 		}
 	})
 }
+
+// A value that an attribute does not know is taken for the default, and the console says so once.
+func TestUnknownValues(t *testing.T) {
+	p := newPeer(t)
+	tab := listening(t)
+	tab.Open(p.page("/article", article(`start="auto" refresh="yes"`, form)))
+	tab.Wait(is("held"))
+	tab.Eval(lock + `.removeAttribute("resource"), ` + lock + `.setAttribute("resource", "article/42")`)
+	tab.Wait(is("held"))
+	want := `editlock: <edit-lock refresh="yes"> is taken as page. Allowed are page, event, none.
+editlock: <edit-lock start="auto"> is taken as open. Allowed are open, edit, manual.`
+	if got := tab.Text(`warned.sort().join("\n")`); got != want {
+		t.Errorf("the console says %q", got)
+	}
+}

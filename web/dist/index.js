@@ -2125,6 +2125,18 @@ function hue(name) {
   return sum % 360;
 }
 
+// src/choice.ts
+var warned = /* @__PURE__ */ new Set();
+function choice(element2, name, allowed) {
+  const value2 = element2.getAttribute(name) ?? "";
+  const found = allowed.find((one) => one === value2);
+  if (value2 && !found && !warned.has(name + value2)) {
+    warned.add(name + value2);
+    console.warn(`editlock: <edit-lock ${name}="${value2}"> is taken as ${allowed[0]}. Allowed are ${allowed.join(", ")}.`);
+  }
+  return found ?? allowed[0];
+}
+
 // src/focus.ts
 var FocusKeeper = class {
   constructor(host) {
@@ -2457,7 +2469,7 @@ function fit(root, entry2) {
   const field = find(root, entry2);
   if (!(field instanceof HTMLSelectElement)) return field;
   const choices = [...field.options].map((option) => option.value);
-  return entry2.value.split("\n").every((choice) => choices.includes(choice)) || !entry2.value ? field : null;
+  return entry2.value.split("\n").every((choice2) => choices.includes(choice2)) || !entry2.value ? field : null;
 }
 function labelOf(field) {
   const label = isField(field) ? field.labels?.[0]?.textContent : null;
@@ -3019,8 +3031,7 @@ var EditLockElement = class extends Base {
     return this.getAttribute("resource") ?? "";
   }
   get start() {
-    const start = this.getAttribute("start");
-    return start === "edit" || start === "manual" ? start : "open";
+    return choice(this, "start", ["open", "edit", "manual"]);
   }
   connectedCallback() {
     clearTimeout(this.leaving);
@@ -3051,7 +3062,7 @@ var EditLockElement = class extends Base {
     if (other) this.keeper.clear();
     this.keeper = new Keeper(this, this.resource);
     this.client = clientFor({ ...url ? { url } : {}, ...auth ? { auth: new URL(auth, document.baseURI).href } : {} });
-    const refresh = this.getAttribute("refresh") ?? "page";
+    const refresh = choice(this, "refresh", ["page", "event", "none"]);
     this.foreign = refresh !== "none" && (other || this.foreign);
     this.named = this.resource;
     this.closing = takeDone(this.resource) && cameByRedirect();

@@ -3,6 +3,7 @@ import { clientFor } from "./api.js";
 import { askApplication } from "./application.js";
 import { callBack } from "./attention.js";
 import { Bar, type Values } from "./bar.js";
+import { choice } from "./choice.js";
 import type { Client } from "./client.js";
 import type { Core, Grant } from "./core.js";
 import { cameByRedirect, markDone, takeDone } from "./done.js";
@@ -75,8 +76,7 @@ export class EditLockElement extends Base implements Guarded {
   }
 
   get start(): Start {
-    const start = this.getAttribute("start");
-    return start === "edit" || start === "manual" ? start : "open";
+    return choice(this, "start", ["open", "edit", "manual"]);
   }
 
   connectedCallback(): void {
@@ -113,7 +113,7 @@ export class EditLockElement extends Base implements Guarded {
     if (other) this.keeper.clear();
     this.keeper = new Keeper(this, this.resource);
     this.client = clientFor({ ...(url ? { url } : {}), ...(auth ? { auth: new URL(auth, document.baseURI).href } : {}) });
-    const refresh = this.getAttribute("refresh") ?? "page";
+    const refresh = choice(this, "refresh", ["page", "event", "none"]);
     this.foreign = refresh !== "none" && (other || this.foreign);
     this.named = this.resource;
     this.closing = takeDone(this.resource) && cameByRedirect();
