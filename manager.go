@@ -52,6 +52,9 @@ type Manager struct {
 // Open starts a Manager on a store, which stays the caller's to close, after the Manager. It reads what
 // the store has, and grants every session that it finds there the time to come back.
 func Open(ctx context.Context, st store.Store, cfg Config) (*Manager, error) {
+	if st == nil {
+		return nil, errors.New("editlock: Open needs a store, such as one of package sqlite")
+	}
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,6 +35,7 @@ const (
 type identity struct {
 	user    editlock.User
 	rights  rights
+	unknown string // a right that gives nothing here; empty: none
 	expires time.Time
 }
 
@@ -76,15 +78,17 @@ func (a Access) verify(token string, now time.Time) (*identity, error) {
 	}
 	var c accessClaims
 	if err := json.Unmarshal(claims, &c); err != nil {
-		return nil, refuse("a claim has a value of the wrong kind")
+		return nil, wrongKind(err)
 	}
 	switch {
 	case c.Iss != a.Issuer:
-		return nil, refuse("its issuer (iss) is not the one that is configured here")
+		return nil, refuse("its issuer (iss) is %q; the one that is configured here is %q", clip(c.Iss), a.Issuer)
 	case !a.audience(c.Aud):
-		return nil, refuse("its audience (aud) is not the one that is configured here")
-	case c.Exp <= 0 || c.Exp > lastYear:
+		return nil, refuse("its audience (aud) is %s; the one that is configured here is %q", clip(cmp.Or(string(c.Aud), "missing")), a.Audience)
+	case c.Exp <= 0:
 		return nil, refuse("it has no time of expiry (exp)")
+	case c.Exp > lastYear:
+		return nil, refuse("its time of expiry (exp) is not in seconds since 1970")
 	case !now.Before(instant(c.Exp)):
 		return nil, fmt.Errorf("%w: %w", wire.ErrBadToken, wire.ErrExpired)
 	case c.Nbf < 0 || c.Nbf > lastYear || c.Nbf > 0 && now.Add(skew).Before(instant(c.Nbf)):
@@ -99,7 +103,18 @@ func (a Access) verify(token string, now time.Time) (*identity, error) {
 	if id.rights, err = parseRights(c.Rights); err != nil {
 		return nil, err
 	}
+	id.unknown = unknownVerb(c.Rights)
 	return id, nil
+}
+
+// wrongKind names the claim that is not what it has to be.
+func wrongKind(err error) error {
+	var s *json.SemanticError
+	if errors.As(err, &s) && len(s.JSONPointer) > 1 {
+		return refuse("its claim %q has a value of the wrong kind: exp and nbf are numbers, rights is a list of texts, the others are text",
+			clip(string(s.JSONPointer[1:])))
+	}
+	return refuse("a claim has a value of the wrong kind")
 }
 
 func (a Access) audience(v jsontext.Value) bool {

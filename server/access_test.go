@@ -214,6 +214,37 @@ func TestOneKeyNeedsNoName(t *testing.T) {
 	}
 }
 
+// Whoever makes a token wrong is told which part of it, once its signature is good.
+func TestWhatIsWrongWithAToken(t *testing.T) {
+	key := mustKey(t, "", []byte("u3Jk0w/9vQ1nZr7TgYb2xLm5PdHs8cAe"))
+	other := mustKey(t, "", []byte("vZ9rQm2tYw6bXc4eUf8hJk1nLp3sAg5d"))
+	access := Access{Keys: wire.Keys{key}, Issuer: "app", Audience: "editlock"}
+	for want, c := range map[string]struct {
+		key  *wire.Key
+		name string
+		v    any
+	}{
+		"not in seconds since 1970":           {key, "exp", noon.UnixMilli()},
+		"has no time of expiry":               {key, "exp", 0},
+		`its claim "sub" has a value`:         {key, "sub", 7},
+		`its claim "rights/0" has a value`:    {key, "rights", []int{1}},
+		`(iss) is "shop"; the one that is co`: {key, "iss", "shop"},
+		`(aud) is ["shop"]; the one that is`:  {key, "aud", []string{"shop"}},
+		"made with another key":               {other, "name", "Ana"},
+	} {
+		token, err := c.key.Sign("JWT", claims(func(m map[string]any) { m[c.name] = c.v }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := access.verify(token, noon); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+	if got := unknownVerb([]string{"edit:article/*", "write:article/*"}); got != "write:article/*" {
+		t.Errorf("unknown: %q", got)
+	}
+}
+
 func TestAccessMustBeConfigured(t *testing.T) {
 	key := mustKey(t, "a", []byte("u3Jk0w/9vQ1nZr7TgYb2xLm5PdHs8cAe"))
 	for name, a := range map[string]Access{

@@ -88,8 +88,8 @@ func lockedMessage(s editlock.Snapshot) string {
 	return s.Holder.User.Name + " is editing " + s.Resource + ". Wait, or try again later."
 }
 
-func forbidden(id int64, verb string) *wire.Error {
-	return &wire.Error{ID: id, Code: wire.Forbidden, Message: "Your access token does not give the right to " + verb + " this."}
+func forbidden(id int64, verb, resource string) *wire.Error {
+	return &wire.Error{ID: id, Code: wire.Forbidden, Message: "Your access token does not give the right to " + verb + " this. It takes " + verb + ":" + resource + ", or a pattern that it matches."}
 }
 
 // sentence makes the text of an error into one that a person is shown.

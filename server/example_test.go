@@ -16,13 +16,16 @@ import (
 
 // A program that serves editlock beside its own pages, and stops without anybody losing a lock.
 func Example() {
-	secret, err := os.ReadFile("editlock.key") // openssl rand -base64 48 > editlock.key
-	if err != nil {
-		log.Fatal(err)
-	}
-	key, err := wire.ParseKey("", secret)
-	if err != nil {
-		log.Fatal(err)
+	key := func(file string) *wire.Key { // editlock key --out FILE makes one
+		text, err := os.ReadFile(file)
+		if err != nil {
+			log.Fatal(err)
+		}
+		k, err := wire.ParseKey("", text)
+		if err != nil {
+			log.Fatal(err)
+		}
+		return k
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -31,8 +34,8 @@ func Example() {
 		log.Fatal(err)
 	}
 	locks, err := server.New(m, server.Options{
-		Access:  server.Access{Keys: wire.Keys{key}, Issuer: "https://app.example.com", Audience: "editlock"},
-		LockKey: key,
+		Access:  server.Access{Keys: wire.Keys{key("access.key")}, Issuer: "https://app.example.com", Audience: "editlock"},
+		LockKey: key("signing.key"), // not the same
 	})
 	if err != nil {
 		log.Fatal(err)

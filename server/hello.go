@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/editlock/editlock"
@@ -21,8 +22,11 @@ func (c *conn) hello(ctx context.Context, h *wire.Hello) {
 	id, err := c.srv.opts.Access.verify(h.Token, time.Now())
 	if err != nil {
 		c.srv.log.Info("an access token was refused", "conn", c.number, "addr", c.addr, "why", err)
-		c.fail(&wire.Error{ID: h.ID, Code: wire.Unauthenticated, Message: "The access token was refused. " + sentence(err) + " Get a new one."}, wire.CloseTokenRefused)
+		c.fail(&wire.Error{ID: h.ID, Code: wire.Unauthenticated, Message: "The access token was refused: " + why(err) + "."}, wire.CloseTokenRefused)
 		return
+	}
+	if id.unknown != "" {
+		c.srv.log.Warn("an access token has a right whose verb is unknown, and gives nothing", "conn", c.number, "user", id.user.ID, "right", id.unknown)
 	}
 	c.mu.Lock()
 	c.identity = id // pushes may come before the welcome
@@ -56,6 +60,14 @@ func (c *conn) hello(ctx context.Context, h *wire.Hello) {
 		return
 	}
 	c.welcome(h.ID, id, session)
+}
+
+// why is what is wrong with an access token, and what helps.
+func why(err error) string {
+	if errors.Is(err, wire.ErrExpired) {
+		return "it has expired. Get a new one"
+	}
+	return strings.TrimPrefix(err.Error(), wire.ErrBadToken.Error()+": ")
 }
 
 // refuseHello says why there is no session. The connection stays where another hello can help.
@@ -154,7 +166,7 @@ func (c *conn) renew(r *wire.Token) {
 	}
 	if err != nil {
 		c.srv.log.Info("a fresh access token was refused", "conn", c.number, "addr", c.addr, "why", err)
-		c.send(&wire.Error{ID: r.ID, Code: wire.Unauthenticated, Message: "The access token was refused. " + sentence(err) + " The one before goes on until it expires."})
+		c.send(&wire.Error{ID: r.ID, Code: wire.Unauthenticated, Message: "The access token was refused: " + why(err) + ". The one before goes on until it expires."})
 		return
 	}
 	c.mu.Lock()

@@ -104,17 +104,21 @@ func (o Options) withDefaults(heartbeat, pong time.Duration) (Options, error) {
 	must(o.Rate > 0 && o.Burst > 0 && o.Outbox > 0 && o.MaxPerUser > 0 && o.MaxPerAddress > 0 && o.MaxConnections > 0 && o.HandshakeRate > 0,
 		"a limit is below zero")
 	if o.LockKey == nil || !o.LockKey.CanSign() {
-		errs = append(errs, errors.New("server: LockKey must be a key that can sign"))
+		errs = append(errs, errors.New("server: LockKey is missing, or is only the public half of a key: it has to sign"))
 	} else if o.ResumeSecret == nil {
 		secret, err := o.LockKey.Derive("editlock resume secret v1")
 		o.ResumeSecret = secret
 		errs = append(errs, err)
 	}
-	must(len(o.ResumeSecret) >= wire.MinSecret || o.LockKey == nil, "ResumeSecret must have at least %d bytes", wire.MinSecret)
+	must(len(o.ResumeSecret) >= wire.MinSecret || o.LockKey == nil || !o.LockKey.CanSign(), "ResumeSecret must have at least %d bytes", wire.MinSecret)
+	for _, k := range o.Access.Keys {
+		must(k == nil || o.LockKey == nil || !wire.SameSecret(k, o.LockKey),
+			"LockKey is one of the access keys: whoever checks lock tokens could then make access tokens")
+	}
 	for _, origin := range o.Origins {
 		u, err := url.Parse(origin)
 		must(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && strings.EqualFold(u.Scheme+"://"+u.Host, origin),
-			"the origin %q must be of the form https://app.example.com", origin)
+			"the origin %q must be of the form https://app.example.com: a scheme, a host and perhaps a port, with nothing behind", origin)
 	}
 	return o, errors.Join(errs...)
 }

@@ -128,6 +128,7 @@ func TestUniformAnswers(t *testing.T) {
 	} {
 		there := eve.fails(r("article/42"), wire.Forbidden)
 		nowhere := eve.fails(r("article/43"), wire.Forbidden)
+		nowhere.Message = strings.ReplaceAll(nowhere.Message, "article/43", "article/42")
 		if *there != *nowhere {
 			t.Errorf("%+v is told from %+v", there, nowhere)
 		}

@@ -71,7 +71,7 @@ func (c *conn) do(ctx context.Context, r wire.Request) {
 func (c *conn) about(id int64, verb string, t wire.Target, f func(name string) (editlock.Snapshot, error)) {
 	name, refused := c.name(id, t)
 	if refused == nil && !c.may(verb, name) {
-		refused = forbidden(id, verb)
+		refused = forbidden(id, verb, name)
 	}
 	if refused != nil {
 		c.send(refused)
@@ -112,7 +112,7 @@ func (c *conn) watchPrefix(ctx context.Context, session *editlock.Conn, id int64
 	rights := c.identity.rights
 	c.mu.Unlock()
 	if !rights.some(verbWatch, prefix) {
-		c.send(forbidden(id, verbWatch))
+		c.send(forbidden(id, verbWatch, prefix+"**"))
 		return
 	}
 	c.begin(scope{on: true, prefix: prefix})

@@ -50,6 +50,18 @@ func parseRights(list []string) (rights, error) {
 	return rs, nil
 }
 
+// unknownVerb returns the first of the rights whose verb this version does not know: most likely it is mistyped.
+func unknownVerb(list []string) string {
+	for _, text := range list {
+		switch verb, _, _ := strings.Cut(text, ":"); verb {
+		case verbEdit, verbWatch, verbTakeOver, verbAdminister:
+		default:
+			return clip(text)
+		}
+	}
+	return ""
+}
+
 // CheckRight says what is wrong with a right, written as in an access token, that every server would refuse.
 func CheckRight(text string) error {
 	_, err := parseRights([]string{text})

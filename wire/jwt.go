@@ -86,7 +86,7 @@ func (ks Keys) Verify(token string, typ ...string) (claims []byte, err error) {
 	}
 	sig, err := strict64.DecodeString(rest)
 	if err != nil || key.method.Verify(text, sig, key.verify) != nil {
-		return nil, refuse("its signature is wrong")
+		return nil, refuse("its signature is wrong: it was made with another key than the one that is configured here")
 	}
 	claims, err = strict64.DecodeString(body)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/subtle"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -167,4 +168,16 @@ func checkSecret(secret []byte) error {
 		return fmt.Errorf("wire: the secret has only %d different bytes", distinct)
 	}
 	return nil
+}
+
+// SameSecret reports whether two keys are one and the same secret: who checks tokens of one kind with it could make those
+// of the other.
+func SameSecret(a, b *Key) bool {
+	const purpose = "are two keys the same"
+	x, err := a.Derive(purpose)
+	if err != nil {
+		return false // a public key
+	}
+	y, err := b.Derive(purpose)
+	return err == nil && subtle.ConstantTimeCompare(x, y) == 1
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -92,7 +91,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	// Before anything is written: a start that cannot listen leaves nothing behind.
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return fmt.Errorf("--listen %s: %w; choose another address", c.Listen, err)
 	}
 	all, pages := places(openFiles(), c.MaxConnections, log)
 	door := newDoor(listener, all)
@@ -131,23 +130,15 @@ func (c *serveCmd) keys(log *slog.Logger) (access, signing *wire.Key, err error)
 	if signing, err = signingFrom.read(); err != nil {
 		return nil, nil, err
 	}
+	if !signing.CanSign() {
+		return nil, nil, errors.New("--signing-key-file is the public half of a key: give the private one, which signs. " + howToMake)
+	}
 	accessFrom.warnIfOpen(access, log)
 	signingFrom.warnIfOpen(signing, log)
-	if same(access, signing) {
+	if wire.SameSecret(access, signing) {
 		return nil, nil, errors.New("the access key and the signing key are the same: whoever checks lock tokens could then make access tokens. " + howToMake)
 	}
 	return access, signing, nil
-}
-
-// same says whether two keys are secrets, and the same one.
-func same(a, b *wire.Key) bool {
-	const purpose = "are two keys the same"
-	x, err := a.Derive(purpose)
-	if err != nil {
-		return false // a public key
-	}
-	y, err := b.Derive(purpose)
-	return err == nil && subtle.ConstantTimeCompare(x, y) == 1
 }
 
 // serve answers HTTP until ctx is done, then drains.

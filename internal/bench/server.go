@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,7 +19,10 @@ import (
 )
 
 // The key of the access tokens, and whom they are from and for. All of it stays on this machine's loopback.
-var accessKey, keyError = wire.NewKey("", []byte("bJ8vK2mXzQ5nW1rT7yL4pH0sD6fG9aEc"))
+var (
+	accessKey, keyError   = wire.NewKey("", []byte("bJ8vK2mXzQ5nW1rT7yL4pH0sD6fG9aEc"))
+	lockKey, lockKeyError = wire.NewKey("", []byte("xR4dN9sVb2Hk7TqLw5ZpYc8JmGf3UaEo"))
+)
 
 const (
 	issuer   = "bench"
@@ -29,8 +33,8 @@ const (
 type lockServer struct{ url string }
 
 func serveLocks(ctx context.Context, ends *ending, dir string) (*lockServer, error) {
-	if keyError != nil {
-		return nil, keyError
+	if err := errors.Join(keyError, lockKeyError); err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp(dir, "locks-")
 	if err != nil {
@@ -50,7 +54,7 @@ func serveLocks(ctx context.Context, ends *ending, dir string) (*lockServer, err
 	// The limits are against abuse; everything here comes from one address, as fast as it can.
 	const many = 1 << 20
 	locks, err := server.New(m, server.Options{
-		Access: server.Access{Keys: wire.Keys{accessKey}, Issuer: issuer, Audience: audience}, LockKey: accessKey, Logger: log,
+		Access: server.Access{Keys: wire.Keys{accessKey}, Issuer: issuer, Audience: audience}, LockKey: lockKey, Logger: log,
 		Rate: many, Burst: many, HandshakeRate: many, MaxPerAddress: many, MaxConnections: many,
 	})
 	if err != nil {

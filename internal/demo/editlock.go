@@ -39,6 +39,14 @@ func editlockChild(ctx context.Context, dir string, ttl time.Duration) error {
 	if err != nil {
 		return err
 	}
+	lockSecret, err := key.Derive("lock tokens")
+	if err != nil {
+		return err
+	}
+	lockKey, err := wire.NewKey("demo", lockSecret)
+	if err != nil {
+		return err
+	}
 	st, err := sqlite.Open(filepath.Join(dir, locksFile), sqlite.Options{})
 	if err != nil {
 		return err
@@ -49,10 +57,9 @@ func editlockChild(ctx context.Context, dir string, ttl time.Duration) error {
 		return err
 	}
 	defer func() { _ = m.Close() }()
-	keys := wire.Keys{key}
 	locks, err := server.New(m, server.Options{
-		Access:  server.Access{Keys: keys, Issuer: issuer, Audience: audience},
-		LockKey: key,
+		Access:  server.Access{Keys: wire.Keys{key}, Issuer: issuer, Audience: audience},
+		LockKey: lockKey,
 	})
 	if err != nil {
 		return err
@@ -70,7 +77,7 @@ func editlockChild(ctx context.Context, dir string, ttl time.Duration) error {
 		return err
 	}
 	defer look.conn.Disconnect()
-	api := articles.NewAPI(table, articles.Locks{Verify: articles.Verifier(keys), Holder: look.holder, Changed: m.Changed}, nil)
+	api := articles.NewAPI(table, articles.Locks{Verify: articles.Verifier(wire.Keys{lockKey}), Holder: look.holder, Changed: m.Changed}, nil)
 
 	mux := http.NewServeMux()
 	mux.Handle("/editlock/", http.StripPrefix("/editlock", locks))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,9 @@ func own(path string) (io.Closer, error) {
 		defer f.Close()
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("cannot lock %s: %w; the file system must support flock", name, err)
+		}
+		if holder(f) == strconv.Itoa(os.Getpid()) {
+			return nil, fmt.Errorf("%w: this process itself (%d) has it open already", ErrInUse, os.Getpid())
 		}
 		return nil, fmt.Errorf("%w (process %s): stop that one first, or give this one another data file", ErrInUse, holder(f))
 	}

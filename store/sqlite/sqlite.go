@@ -21,7 +21,7 @@ import (
 
 // Why a data file is refused. The errors of Open wrap them, and say what to do; the file is left as it was.
 var (
-	ErrInUse   = errors.New("another process has the data file open")
+	ErrInUse   = errors.New("the data file is in use")
 	ErrForeign = errors.New("not a data file of editlock")
 	ErrCorrupt = errors.New("the data file is damaged")
 	ErrNewer   = errors.New("the data file was written by a newer version of editlock")
