@@ -114,7 +114,7 @@ func TestTokenRefusedLater(t *testing.T) {
 
 // What the server has against a name or a right is for the console; people are told in simple words.
 func TestRefusalsAreForTheConsole(t *testing.T) {
-	for code, text := range map[string]string{"bad_resource": "Editing is not possible now", "forbidden": "You may read this, but not edit it"} {
+	for code, text := range map[string]string{"bad_resource": "There is a mistake in this page", "bad_request": "Editing is not possible now", "forbidden": "You may read this, but not edit it"} {
 		t.Run(code, func(t *testing.T) {
 			p := newPeer(t)
 			p.do(func() { p.refuse["acquire"] = message{"code": code, "message": "The server's own sentence."} })
@@ -124,6 +124,9 @@ func TestRefusalsAreForTheConsole(t *testing.T) {
 			tab.Wait(`warned.length === 1 && warned[0].includes("The server's own sentence.") && warned[0].includes("article/42")`)
 			if shown := bar(tab); strings.Contains(shown, "sentence") {
 				t.Errorf("the notice says %q", shown)
+			}
+			if again := tab.Eval(button("retry")+` !== null`); again != (code == "bad_request") {
+				t.Errorf("asking again is offered: %v", again)
 			}
 		})
 	}

@@ -1710,6 +1710,8 @@ var en = {
   refreshDetail: "So that you do not write over newer text, you were not let in.",
   forbidden: "You may read this, but not edit it",
   failed: "Editing is not possible now",
+  mistake: "This cannot be edited",
+  mistakeDetail: "There is a mistake in this page. Its console says more.",
   lostExpired: "You were away, and your turn is over",
   lostUnknown: "Your turn is over",
   lostMoved: "The editing has moved to another tab of yours",
@@ -1773,6 +1775,8 @@ var de = {
   refreshDetail: "Damit Sie nichts Neueres überschreiben, wurde die Bearbeitung nicht begonnen.",
   forbidden: "Sie dürfen dies lesen, aber nicht bearbeiten",
   failed: "Bearbeiten geht im Moment nicht",
+  mistake: "Dies lässt sich nicht bearbeiten",
+  mistakeDetail: "Diese Seite enthält einen Fehler. Ihre Konsole sagt mehr.",
   lostExpired: "Sie waren weg, und Ihre Zeit ist abgelaufen",
   lostUnknown: "Ihre Zeit ist abgelaufen",
   lostMoved: "Die Bearbeitung ist in einem anderen Ihrer Tabs",
@@ -2815,15 +2819,15 @@ var nameless = { tone: "warn", icon: "alert", title: "nameless", details: ["name
 function failure(s) {
   const code = s.error?.code ?? "";
   if (code === "forbidden") return { tone: "calm", icon: "page", title: "forbidden", details: [], actions: [] };
+  if (code === "bad_resource") return { tone: "warn", icon: "alert", title: "mistake", details: ["mistakeDetail"], actions: [] };
   const refresh = code === "refresh";
-  const mistake = code === "bad_resource" || code === "bad_request";
   return {
     tone: "warn",
     icon: "alert",
     title: refresh ? "refresh" : "failed",
     details: refresh ? ["refreshDetail"] : [],
     actions: ["retry"],
-    extra: mistake ? "" : s.error?.message ?? ""
+    extra: code === "bad_request" ? "" : s.error?.message ?? ""
   };
 }
 

@@ -40,6 +40,8 @@ export interface Messages {
   readonly refreshDetail: string;
   readonly forbidden: string;
   readonly failed: string;
+  readonly mistake: string;
+  readonly mistakeDetail: string;
   readonly lostExpired: string;
   readonly lostUnknown: string;
   readonly lostMoved: string;
@@ -104,6 +106,8 @@ const en: Messages = {
   refreshDetail: "So that you do not write over newer text, you were not let in.",
   forbidden: "You may read this, but not edit it",
   failed: "Editing is not possible now",
+  mistake: "This cannot be edited",
+  mistakeDetail: "There is a mistake in this page. Its console says more.",
   lostExpired: "You were away, and your turn is over",
   lostUnknown: "Your turn is over",
   lostMoved: "The editing has moved to another tab of yours",
@@ -168,6 +172,8 @@ const de: Messages = {
   refreshDetail: "Damit Sie nichts Neueres überschreiben, wurde die Bearbeitung nicht begonnen.",
   forbidden: "Sie dürfen dies lesen, aber nicht bearbeiten",
   failed: "Bearbeiten geht im Moment nicht",
+  mistake: "Dies lässt sich nicht bearbeiten",
+  mistakeDetail: "Diese Seite enthält einen Fehler. Ihre Konsole sagt mehr.",
   lostExpired: "Sie waren weg, und Ihre Zeit ist abgelaufen",
   lostUnknown: "Ihre Zeit ist abgelaufen",
   lostMoved: "Die Bearbeitung ist in einem anderen Ihrer Tabs",

@@ -118,11 +118,11 @@ export const nameless: Notice = { tone: "warn", icon: "alert", title: "nameless"
 function failure(s: LockSnapshot): Notice {
   const code = s.error?.code ?? "";
   if (code === "forbidden") return { tone: "calm", icon: "page", title: "forbidden", details: [], actions: [] };
+  // A name that the server refuses is refused again. What is wrong with it is for the console.
+  if (code === "bad_resource") return { tone: "warn", icon: "alert", title: "mistake", details: ["mistakeDetail"], actions: [] };
   const refresh = code === "refresh";
-  // A name that the server refuses is nobody's business here: the console says what is wrong with it.
-  const mistake = code === "bad_resource" || code === "bad_request";
   return {
     tone: "warn", icon: "alert", title: refresh ? "refresh" : "failed", details: refresh ? ["refreshDetail"] : [],
-    actions: ["retry"], extra: mistake ? "" : s.error?.message ?? "",
+    actions: ["retry"], extra: code === "bad_request" ? "" : s.error?.message ?? "",
   };
 }

@@ -20,6 +20,8 @@ const rows: [string, Partial<LockSnapshot>, Partial<Situation>, string][] = [
   ["own other tab", { state: "waiting", holder: { ...ana, yours: true }, position: 1 }, {}, "calm yours [yoursDetail] (move,stop)"],
   ["just reading", { holder: ana }, {}, "calm editing [since,reading] (wait)"],
   ["may not", { error: { code: "forbidden", message: "" } }, {}, "calm forbidden [] ()"],
+  ["a name that is none", { error: { code: "bad_resource", message: "no" } }, {}, "warn mistake [mistakeDetail] ()"],
+  ["refused", { error: { code: "quota", message: "no" } }, {}, "warn failed [] (retry)"],
   ["free to type", {}, { start: "edit" }, "nothing"],
   ["free", {}, { start: "manual" }, "calm free [freeDetail] (edit)"],
   ["own turn", { state: "held", editable: true }, {}, "nothing"],

@@ -37,6 +37,8 @@ export interface Messages {
     readonly refreshDetail: string;
     readonly forbidden: string;
     readonly failed: string;
+    readonly mistake: string;
+    readonly mistakeDetail: string;
     readonly lostExpired: string;
     readonly lostUnknown: string;
     readonly lostMoved: string;
