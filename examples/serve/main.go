@@ -154,7 +154,10 @@ func (a *app) page(w http.ResponseWriter, r *http.Request) {
 func (a *app) save(w http.ResponseWriter, r *http.Request) {
 	lock, _ := guard.FromContext(r.Context())
 	if !a.article.write(r.FormValue("text"), lock.Fence) {
-		http.Error(w, "Not saved: somebody was let in since.", http.StatusConflict)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(http.StatusConflict) // the element has kept what was typed, and offers it where it is asked for
+		fmt.Fprintf(w, `<!doctype html><p>Not saved: somebody was let in since. <a href="/?user=%s">Back to the form, and to your text</a>`,
+			template.URLQueryEscaper(user(r)))
 		return
 	}
 	http.Redirect(w, r, "/?user="+template.URLQueryEscaper(user(r)), http.StatusSeeOther)
@@ -187,7 +190,7 @@ func (t *article) write(text string, fence int64) bool {
 }
 
 var page = template.Must(template.New("page").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{{.Resource}}</title>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Resource}}</title>
 <style>edit-lock:not(:defined) { visibility: hidden }</style>
 <script type="module" src="/static/editlock.js"></script>
 <h1>{{.Resource}}, as {{.User}}</h1>
