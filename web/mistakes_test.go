@@ -125,7 +125,7 @@ func TestRefusalsAreForTheConsole(t *testing.T) {
 			if shown := bar(tab); strings.Contains(shown, "sentence") {
 				t.Errorf("the notice says %q", shown)
 			}
-			if again := tab.Eval(button("retry")+` !== null`); again != (code == "bad_request") {
+			if again := tab.Eval(button("retry") + ` !== null`); again != (code == "bad_request") {
 				t.Errorf("asking again is offered: %v", again)
 			}
 		})

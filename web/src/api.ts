@@ -40,14 +40,19 @@ function open(resource: string, options: OpenOptions = {}): Lock {
   return new Lock(client.core(resource), client, options);
 }
 
-type Callback<T> = (lock: Lock | null) => T | Promise<T>;
+type Callback<L, T> = (lock: L) => T | Promise<T>;
 
 /** Holds a resource while the callback runs, like `navigator.locks.request`, and releases it whatever comes of it. */
-async function request<T>(resource: string, callback: Callback<T>): Promise<T>;
-async function request<T>(resource: string, options: RequestOptions, callback: Callback<T>): Promise<T>;
-async function request<T>(resource: string, first: RequestOptions | Callback<T>, second?: Callback<T>): Promise<T> {
+async function request<T>(resource: string, callback: Callback<Lock, T>): Promise<T>;
+async function request<T>(
+  resource: string, options: RequestOptions & { readonly ifAvailable?: false }, callback: Callback<Lock, T>,
+): Promise<T>;
+async function request<T>(resource: string, options: RequestOptions, callback: Callback<Lock | null, T>): Promise<T>;
+async function request<T>(
+  resource: string, first: RequestOptions | Callback<Lock, T>, second?: Callback<Lock, T> | Callback<Lock | null, T>,
+): Promise<T> {
   const options = typeof first === "function" ? {} : first;
-  const callback = typeof first === "function" ? first : second;
+  const callback = (typeof first === "function" ? first : second) as Callback<Lock | null, T> | undefined;
   if (!callback) throw new TypeError("editlock.request needs a callback");
   const { ifAvailable = false, signal, refresh } = options;
   const lock = open(resource, { start: "manual", ...(refresh ? { refresh } : {}) });

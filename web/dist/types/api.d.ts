@@ -16,10 +16,13 @@ export interface RequestOptions extends Omit<OpenOptions, "start" | "save"> {
 /** The client of a server, made when it is asked for first; `auth` counts then. */
 export declare function clientFor(configuration?: Configuration): Client;
 declare function open(resource: string, options?: OpenOptions): Lock;
-type Callback<T> = (lock: Lock | null) => T | Promise<T>;
+type Callback<L, T> = (lock: L) => T | Promise<T>;
 /** Holds a resource while the callback runs, like `navigator.locks.request`, and releases it whatever comes of it. */
-declare function request<T>(resource: string, callback: Callback<T>): Promise<T>;
-declare function request<T>(resource: string, options: RequestOptions, callback: Callback<T>): Promise<T>;
+declare function request<T>(resource: string, callback: Callback<Lock, T>): Promise<T>;
+declare function request<T>(resource: string, options: RequestOptions & {
+    readonly ifAvailable?: false;
+}, callback: Callback<Lock, T>): Promise<T>;
+declare function request<T>(resource: string, options: RequestOptions, callback: Callback<Lock | null, T>): Promise<T>;
 /** Calls `listener` with everything below `prefix` (`article/`) that is not free: now, and at every change. */
 declare function watch(prefix: string, listener: EntriesListener, options?: {
     signal?: AbortSignal;
