@@ -51,8 +51,8 @@ type Options struct {
 	// waits. 0 means 4 MiB, the news of some 7,000 resources at one moment; an idle connection needs nothing.
 	Outbox int
 	// MaxPerUser, MaxPerAddress and MaxConnections limit open connections. 0 means 20, 100 and 100,000. The address of
-	// an IPv6 client is its /64; a tenth as many again may
-	// connect while it is full, to resume a session that has its place there. An address may make MaxPerAddress connections in 4 s, with twice as many at once.
+	// an IPv6 client is its /64. An address may make MaxPerAddress connections in 4 s, with twice as many at once. While it
+	// has all of them, a tenth as many again may come, to resume a session that has its place there.
 	MaxPerUser, MaxPerAddress, MaxConnections int
 	// HandshakeRate limits new connections a second, with as much again at once. 0 means 1,000.
 	HandshakeRate int

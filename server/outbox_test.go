@@ -101,11 +101,11 @@ func TestOutboxGrowsOld(t *testing.T) {
 		o := outbox{limit: 1 << 20}
 		o.addPush(news("a", 1))
 		o.add(entry{frame: []byte("answer")})
-		time.Sleep(maxBehind)
+		<-time.After(maxBehind) // virtual
 		if o.add(entry{ping: true}) || o.addPush(news("a", 2)) {
 			t.Error("too slow already")
 		}
-		time.Sleep(time.Nanosecond)
+		<-time.After(time.Nanosecond)
 		if !o.add(entry{ping: true}) || !o.addPush(news("b", 3)) || o.add(entry{close: 1000}) {
 			t.Error("not too slow yet")
 		}
@@ -117,7 +117,7 @@ func TestOutboxGrowsOld(t *testing.T) {
 		}
 		held := outbox{limit: 1 << 20, held: true}
 		held.addPush(news("a", 1))
-		if time.Sleep(2 * maxBehind); held.addPush(news("b", 1)) {
+		if <-time.After(2 * maxBehind); held.addPush(news("b", 1)) {
 			t.Error("what is held back for an answer grows old")
 		}
 	})

@@ -59,6 +59,18 @@ func (v visitor) believes(side, who, phase string) {
 	v.Wait(fmt.Sprintf(`[...document.querySelectorAll(".side[data-side=%s] .pane[data-person=%s] iframe")].map(f => f.dataset.phase).join() === %q`, side, who, phase))
 }
 
+// visit opens the page and waits until Ana edits and Ben waits, on both sides.
+func visit(t *testing.T, url string) visitor {
+	t.Helper()
+	v := visitor{t, browser.Launch(t).Page(t)}
+	v.Look(browser.Look{Width: 1440, Height: 1000})
+	v.Open(url)
+	for _, side := range []string{usualSide, editlockSide} {
+		v.settled(side)
+	}
+	return v
+}
+
 // unharmed: editlock never has anything to count.
 func (v visitor) unharmed() {
 	v.t.Helper()
@@ -71,12 +83,7 @@ func (v visitor) unharmed() {
 // Every button, on both sides, in a real browser: the usual design fails as its README says, and editlock does not.
 func TestButtons(t *testing.T) {
 	url, _ := start(t)
-	v := visitor{t, browser.Launch(t).Page(t)}
-	v.Look(browser.Look{Width: 1440, Height: 1000})
-	v.Open(url)
-	for _, side := range []string{usualSide, editlockSide} {
-		v.settled(side)
-	}
+	v := visit(t, url)
 
 	step := func(button string, does func()) {
 		t.Log(button) // a failure is that of the last one
@@ -185,12 +192,7 @@ func TestTwoWindows(t *testing.T) {
 // "Start over" gives back what anybody holds, and begins with the first text, whatever was typed, saved or kept.
 func TestStartOver(t *testing.T) {
 	url, s := start(t)
-	v := visitor{t, browser.Launch(t).Page(t)}
-	v.Look(browser.Look{Width: 1440, Height: 1000})
-	v.Open(url)
-	for _, side := range []string{usualSide, editlockSide} {
-		v.settled(side)
-	}
+	v := visit(t, url)
 	v.press("close")
 	v.believes(editlockSide, "Ben", phaseEditing)
 	v.believes(usualSide, "Ben", phaseEditing)

@@ -3,20 +3,13 @@ package demo
 import (
 	"fmt"
 	"testing"
-
-	"github.com/editlock/editlock/internal/browser"
 )
 
 // In the seconds after the holder's tab was closed the holder has no page. Whatever is pressed then shows on both sides
 // what it did, and to whom.
 func TestButtonsAfterClose(t *testing.T) {
 	url, _ := start(t)
-	v := visitor{t, browser.Launch(t).Page(t)}
-	v.Look(browser.Look{Width: 1440, Height: 1000})
-	v.Open(url)
-	for _, side := range []string{usualSide, editlockSide} {
-		v.settled(side)
-	}
+	v := visit(t, url)
 	v.Eval(`void (window.marks = [], [...document.querySelectorAll(".pane")].forEach(pane => new MutationObserver(() => {
 		if (pane.dataset.did) marks.push(pane.closest(".side").dataset.side + " " + pane.dataset.person + " " + pane.dataset.did)
 	}).observe(pane, {attributeFilter: ["data-did"]})))`)
@@ -53,12 +46,7 @@ func TestButtonsAfterClose(t *testing.T) {
 // A message that is none, twice in a row: the second is sent when the page is back.
 func TestMalformedTwice(t *testing.T) {
 	url, _ := start(t)
-	v := visitor{t, browser.Launch(t).Page(t)}
-	v.Look(browser.Look{Width: 1440, Height: 1000})
-	v.Open(url)
-	for _, side := range []string{usualSide, editlockSide} {
-		v.settled(side)
-	}
+	v := visit(t, url)
 	v.press("malformed")
 	v.believes(usualSide, "Ana", phaseLost)
 	v.Eval(`void (window.marked = 0, new MutationObserver(records => { marked += records.length }).observe(
