@@ -1,6 +1,7 @@
 package server
 
 import (
+	"container/list"
 	"time"
 
 	"github.com/editlock/editlock"
@@ -44,30 +45,29 @@ func (e *entry) size() int {
 // waiting is an entry in the line.
 type waiting struct {
 	entry
-	since      time.Time
-	size       int
-	prev, next *waiting
+	since time.Time
+	size  int
 }
 
 // outbox is what waits to be sent to one client, in order and within bounds: limit bytes, or one entry that is larger, and
 // maxBehind. Their number is not bounded: a thousand resources may change at one moment, and a client that reads is to hear of
 // each. An empty one keeps no memory. It needs a lock around it.
 type outbox struct {
-	first, last *waiting
-	pushes      map[string]*waiting // by resource: there is one of each at most
-	bytes       int
-	pong        []byte // answer to the last ping of the protocol below; nil: none
-	ping        bool   // one is due. It is sent before the pushes: they may be many, and its pong has little time
-	held        bool   // it waits for an answer to be ready, not for the client: nothing in it grows old
-	limit       int    // bytes
+	line   list.List                // of *waiting
+	pushes map[string]*list.Element // by resource: there is one of each at most
+	bytes  int
+	pong   []byte // answer to the last ping of the protocol below; nil: none
+	ping   bool   // one is due. It is sent before the pushes: they may be many, and its pong has little time
+	held   bool   // it waits for an answer to be ready, not for the client: nothing in it grows old
+	limit  int    // bytes
 }
 
 // add appends an entry and reports whether the client is too far behind for it.
 func (o *outbox) add(e entry) (full bool) {
 	now, size := time.Now(), e.size()
-	if e.close == 0 {
-		late := o.first != nil && !o.held && now.Sub(o.first.since) > maxBehind
-		if late || o.first != nil && o.bytes+size > o.limit {
+	if first := o.first(); first != nil && e.close == 0 {
+		late := !o.held && now.Sub(first.since) > maxBehind
+		if late || o.bytes+size > o.limit {
 			return true
 		}
 	}
@@ -75,19 +75,13 @@ func (o *outbox) add(e entry) (full bool) {
 		o.ping = true
 		return false
 	}
-	w := &waiting{entry: e, since: now, size: size, prev: o.last}
-	if o.last == nil {
-		o.first = w
-	} else {
-		o.last.next = w
-	}
-	o.last = w
+	at := o.line.PushBack(&waiting{entry: e, since: now, size: size})
 	o.bytes += size
 	if e.push != nil {
 		if o.pushes == nil {
-			o.pushes = map[string]*waiting{}
+			o.pushes = map[string]*list.Element{}
 		}
-		o.pushes[e.push.Resource] = w
+		o.pushes[e.push.Resource] = at
 	}
 	return false
 }
@@ -95,21 +89,19 @@ func (o *outbox) add(e entry) (full bool) {
 // addPush appends a snapshot, in the place of an older one of the same resource that was not sent yet. The newer one goes to the
 // end: an answer between the two would otherwise be taken for news.
 func (o *outbox) addPush(s editlock.Snapshot) (full bool) {
-	if w := o.pushes[s.Resource]; w != nil {
-		s = merge(*w.push, s)
-		o.remove(w)
+	if at := o.pushes[s.Resource]; at != nil {
+		s = merge(*o.remove(at).push, s)
 	}
 	return o.add(entry{push: &s})
 }
 
 // takePush takes the snapshot of a resource out, if one waits that is not newer than a revision.
 func (o *outbox) takePush(resource string, revision int64) *editlock.Snapshot {
-	w := o.pushes[resource]
-	if w == nil || w.push.Revision > revision {
+	at := o.pushes[resource]
+	if at == nil || at.Value.(*waiting).push.Revision > revision {
 		return nil
 	}
-	o.remove(w)
-	return w.push
+	return o.remove(at).push
 }
 
 // merge is what is sent if both would be: the newer state, and how a holding ended if either says so.
@@ -125,7 +117,7 @@ func merge(older, newer editlock.Snapshot) editlock.Snapshot {
 
 // next takes out what is to be sent first.
 func (o *outbox) next() (e entry, ok bool) {
-	w := o.first
+	w := o.first()
 	switch {
 	case o.ping && (w == nil || w.push != nil):
 		o.ping = false
@@ -133,27 +125,26 @@ func (o *outbox) next() (e entry, ok bool) {
 	case w == nil:
 		return entry{}, false
 	}
-	o.remove(w)
-	return w.entry, true
+	return o.remove(o.line.Front()).entry, true
 }
 
-func (o *outbox) remove(w *waiting) {
-	if w.prev == nil {
-		o.first = w.next
-	} else {
-		w.prev.next = w.next
+// first is what waits longest; nil if nothing does.
+func (o *outbox) first() *waiting {
+	if at := o.line.Front(); at != nil {
+		return at.Value.(*waiting)
 	}
-	if w.next == nil {
-		o.last = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
+	return nil
+}
+
+func (o *outbox) remove(at *list.Element) *waiting {
+	w := o.line.Remove(at).(*waiting)
 	o.bytes -= w.size
 	if w.push != nil {
 		if delete(o.pushes, w.push.Resource); len(o.pushes) == 0 {
 			o.pushes = nil // a map keeps the memory that it ever needed
 		}
 	}
+	return w
 }
 
 // clear forgets everything that was not sent.

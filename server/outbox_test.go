@@ -44,7 +44,7 @@ func TestOutboxOrder(t *testing.T) {
 	if got, want := fmt.Sprint(o.drain()), "[welcome ping b 2 answer a 4 close]"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if o.first != nil || o.last != nil || o.pushes != nil || o.bytes != 0 {
+	if o.first() != nil || o.pushes != nil || o.bytes != 0 {
 		t.Errorf("an empty one keeps %+v", o)
 	}
 }
