@@ -30,8 +30,15 @@ func main() {
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	if err := command.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "editlock:", words(err))
-		os.Exit(1)
+		code, silent := 1, false
+		var e *exit
+		if errors.As(err, &e) {
+			code, silent = e.code, e.err == nil
+		}
+		if !silent {
+			fmt.Fprintln(os.Stderr, "editlock:", words(err))
+		}
+		os.Exit(code)
 	}
 }
 
