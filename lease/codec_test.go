@@ -1,105 +1,12 @@
 package lease
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 )
-
-// FuzzDecode: no record, however damaged, is misread: it is refused, or is a state that holds every
-// invariant and is written again as it was read.
-//
-// Faults: D16
-func FuzzDecode(f *testing.F) {
-	full := State{
-		Holds: []Hold{
-			{Part: "title", Session: "a", User: "u", Name: "Ana", Fence: 7, Since: epoch, Confirmed: true, Lapsed: true, Over: epoch, LapseRev: 9},
-			{Part: "body", Session: "b", User: "v", Since: epoch, Ticket: 3},
-		},
-		Queue:  []Waiter{{Ticket: 2, Session: "c", Since: 1}, {Ticket: 4, Session: "d", Part: "title", Since: 2, Absent: true}},
-		Ticket: 5, Version: "18", Freed: epoch,
-	}
-	data, err := Encode(full)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(data, int64(10))
-	for _, s := range []string{
-		`{}`, `null`, `[]`, `{"v":1}`, `{"v":2}`, `{"v":1,"x":{"y":[1,2]}}`, `{"v":1,"v":1}`,
-		`{"v":1,"holds":[{"session":"a","user":"u","since":"2026-11-23T14:00:00Z","later":true}],"queue":[{"n":1,"s":"b","t":1,"later":[]}],"ticket":1}`,
-		`{"v":1,"holds":[{"session":"a"},{"session":"b"}]}`, `{"v":1,"queue":[{"n":2,"s":"b"},{"n":1,"s":"c"}],"ticket":2}`,
-		`{"v":1,"holds":[{"session":"a","fence":9007199254740992}]}`, "{\"v\":1,\"version\":\"\xff\"}",
-	} {
-		f.Add([]byte(s), int64(5))
-	}
-	f.Fuzz(func(t *testing.T, data []byte, rev int64) {
-		rev = max(1, rev&maxFence)
-		s, err := Decode(data, rev, State{}, epoch)
-		if err != nil {
-			return
-		}
-		if err := Check(s); err != nil {
-			t.Fatal(err)
-		}
-		again, err := Encode(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		read, err := Decode(again, rev, s, epoch.Add(time.Hour))
-		if err != nil {
-			t.Fatalf("%v: %s", err, again)
-		}
-		if !same(s, read) {
-			t.Fatalf("%s was read as %+v, and written again as %s", data, s, again)
-		}
-		if twice, err := Encode(read); err != nil || !bytes.Equal(again, twice) {
-			t.Fatalf("%s, then %s, %v", again, twice, err)
-		}
-		// The rules bear whatever can be read.
-		know := func(string) Session { return Session{User: "u"} }
-		for i := 0; ; i++ {
-			next := Default().Next(read, know)
-			if next.IsZero() || next.After(epoch) || i > 300 {
-				break
-			}
-			if read, _ = Default().Step(read, Event{Kind: Look}, know, epoch); Check(read) != nil {
-				t.Fatalf("a look at %s breaks it: %v", data, Check(read))
-			}
-			read = read.At(rev + int64(i) + 1)
-		}
-	})
-}
-
-// FuzzDecodeNode is FuzzDecode for the records of nodes.
-func FuzzDecodeNode(f *testing.F) {
-	f.Add([]byte(`{"v":1,"started":"2026-11-23T14:05:00Z","ended":7,"silences":{"b":{"life":5,"ms":8500,"changed":true,"marks":[{"r":3,"ms":0},{"r":9,"ms":4000}]}},"x":1}`))
-	f.Add([]byte(`{"v":2}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		n, err := DecodeNode(data)
-		if err != nil {
-			return
-		}
-		again, err := EncodeNode(n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		read, err := DecodeNode(again)
-		if err != nil {
-			t.Fatalf("%v: %s", err, again)
-		}
-		if twice, err := EncodeNode(read); err != nil || !bytes.Equal(again, twice) {
-			t.Fatalf("%s, then %s, %v", again, twice, err)
-		}
-		l := DefaultLiveness()
-		for id, s := range n.Silences {
-			l.Left(s, 5, l.TTL)
-			l.Count(n.Silences, map[string]int64{id: s.Life}, maxFence, time.Second)
-		}
-	})
-}
 
 // A record keeps what newer versions put into it, through every step. Faults: N9
 func TestUnknownMembersAreKept(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/editlock/editlock/lease"
 )
@@ -129,30 +128,4 @@ func check(t *testing.T, parse func(string) (string, error), in, want, why strin
 	if got != "" {
 		t.Fatalf("a refused name came back as %q", got)
 	}
-}
-
-// Faults: A3
-func FuzzParseResource(f *testing.F) {
-	for _, s := range []string{"article/42", "cafe\u0301", "a//b", "..", "\u202e", "\u212a\u0327", "a\u0315\u0300"} {
-		f.Add(s)
-	}
-	f.Add("a" + strings.Repeat("\u0301", 40)) // more marks in a row than the stream-safe form lets stand
-	f.Fuzz(func(t *testing.T, in string) {
-		name, err := lease.ParseResource(in)
-		if err != nil {
-			if !errors.Is(err, lease.ErrBadResource) || name != "" {
-				t.Fatalf("%q, %v", name, err)
-			}
-			return
-		}
-		if again, err := lease.ParseResource(name); err != nil || again != name {
-			t.Fatalf("%q is canonical, and became %q, %v", name, again, err)
-		}
-		if len(name) > lease.MaxResource || !utf8.ValidString(name) || strings.ContainsAny(name, "*?#\\\x00") {
-			t.Fatalf("accepted %q", name)
-		}
-		if prefix, err := lease.ParsePrefix(name + "/"); err != nil || prefix != name+"/" {
-			t.Fatalf("as a prefix: %q, %v", prefix, err)
-		}
-	})
 }

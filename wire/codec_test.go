@@ -187,33 +187,6 @@ func TestAfterClose(t *testing.T) {
 	}
 }
 
-// Faults: A2
-func FuzzDecodeRequest(f *testing.F) {
-	for _, v := range vectors[frameVector](f, "requests.json") {
-		f.Add([]byte(v.Frame))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		r, refused := wire.DecodeRequest(data)
-		if refused != nil {
-			if _, err := wire.Encode(refused); err != nil {
-				t.Fatalf("the answer cannot be sent: %v", err)
-			}
-			return
-		}
-		text, err := wire.Encode(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, refused := wire.DecodeRequest(text)
-		if refused != nil {
-			t.Fatalf("%s is refused: %v", text, refused)
-		}
-		if second, _ := wire.Encode(again); string(second) != string(text) {
-			t.Fatalf("%s became %s", text, second)
-		}
-	})
-}
-
 func BenchmarkDecodeRequest(b *testing.B) {
 	for name, text := range map[string]string{
 		"pong":    `{"type":"pong","ping":12}`,

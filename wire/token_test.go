@@ -318,23 +318,3 @@ func BenchmarkSignLock(b *testing.B) {
 		})
 	}
 }
-
-// Faults: A4
-func FuzzTokens(f *testing.F) {
-	key := newKey(f, "k1", secret)
-	lock, err := wire.SignLock(key, aLock)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(lock)
-	f.Add(wire.SignResume(secret, resume))
-	f.Add("..")
-	f.Fuzz(func(t *testing.T, token string) {
-		if l, err := wire.VerifyLock(wire.Keys{key}, token, noon); err == nil && l != aLock {
-			t.Errorf("%q is good: %+v", token, l)
-		}
-		if r, err := wire.VerifyResume(secret, token); err == nil && r != resume {
-			t.Errorf("%q is good: %+v", token, r)
-		}
-	})
-}
