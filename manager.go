@@ -302,38 +302,6 @@ func (m *Manager) writeWithin(d time.Duration, g store.Group) (int64, error) {
 	return m.w.Write(ctx, g)
 }
 
-// Check says whether a session holds a resource with a fence now: nil, a *LockedError if somebody else holds
-// it, ErrStale if nobody does or the fence is older. It is certain for the moment at which it was read only: check
-// in the transaction of the write where that is possible.
-func (m *Manager) Check(ctx context.Context, resource, session string, fence int64) error {
-	name, err := lease.ParseResource(resource)
-	if err != nil {
-		return err
-	}
-	rec, err := m.st.Get(ctx, lockKey+name)
-	if errors.Is(err, store.ErrNotFound) {
-		return ErrStale
-	} else if err != nil {
-		return storeError(err)
-	}
-	s, err := lease.Decode(rec.Data, rec.Rev, lease.State{}, time.Now())
-	if err != nil {
-		return err
-	}
-	if !m.vouches() {
-		return ErrUnavailable
-	}
-	if h := s.HoldOf(session, ""); h != nil && h.Fence == fence && !h.Lapsed {
-		return nil
-	}
-	for _, h := range s.Holds {
-		if !h.Lapsed && h.Session != session {
-			return &LockedError{Snapshot: m.view(name, s, rec.Rev, nil, nil)}
-		}
-	}
-	return ErrStale
-}
-
 // Changed tells everybody who waits for or watches a resource that its content was saved as version. It
 // is for the application; a page that holds the lock says it over its connection.
 func (m *Manager) Changed(ctx context.Context, resource, version string) error {

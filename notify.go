@@ -146,7 +146,7 @@ func (m *Manager) view(name string, state lease.State, rev int64, s *session, pl
 		if h.Lapsed {
 			snap.State = Lapsed
 		}
-		snap.Holder = &Holder{User: User{h.User, h.Name}, Since: h.Since}
+		snap.Holder = &Holder{User: User{h.User, h.Name}, Fence: h.Fence, Since: h.Since}
 		if s == nil {
 			continue
 		}

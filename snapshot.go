@@ -41,6 +41,7 @@ type Snapshot struct {
 // Holder is who holds a resource.
 type Holder struct {
 	User  User
+	Fence int64
 	Since time.Time // UTC, for people
 	You   bool      // it is the session that is told
 	Yours bool      // it is another session of the same user

@@ -2,7 +2,6 @@ package editlock
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/editlock/editlock/lease"
@@ -148,42 +147,8 @@ func (c *Conn) WatchPrefix(ctx context.Context, prefix string, allow func(resour
 		c.m.watchPrefix(prefix, c, false)
 		return nil, false, err
 	}
-	var snaps []Snapshot
-	for after := ""; ; {
-		recs, err := c.m.st.List(ctx, lockKey+prefix, after, 500)
-		if err != nil {
-			return nil, false, storeError(err)
-		}
-		for _, rec := range recs {
-			after = rec.Key
-			if allow != nil && !allow(strings.TrimPrefix(rec.Key, lockKey)) {
-				continue
-			}
-			snap, err := c.m.shown(rec, c.s)
-			if err != nil {
-				continue // nobody gets this lock; the log says so
-			}
-			if snap.State == Free && snap.Waiting == 0 {
-				continue
-			}
-			if len(snaps) == prefixLimit {
-				return snaps, true, nil
-			}
-			snaps = append(snaps, snap)
-		}
-		if len(recs) < 500 {
-			return snaps, false, nil
-		}
-	}
-}
-
-// shown is the snapshot of a stored record.
-func (m *Manager) shown(rec store.Record, s *session) (Snapshot, error) {
-	state, err := lease.Decode(rec.Data, rec.Rev, lease.State{}, time.Now())
-	if err != nil {
-		return Snapshot{}, err
-	}
-	return m.view(strings.TrimPrefix(rec.Key, lockKey), state, rec.Rev, s, nil), nil
+	snaps, next, err := c.m.list(ctx, prefix, "", prefixLimit, allow, c.s)
+	return snaps, next != "", err
 }
 
 // Unwatch ends the pushes about a resource, unless and until the session neither holds nor waits for it.

@@ -84,6 +84,8 @@ func (t transition) effect() error {
 		ok = !places && own(func(Hold) bool { return true }) == t.out.More
 	case Changed:
 		ok = t.after.Version == version(t.e.Version)
+	case Force:
+		ok = !slices.ContainsFunc(t.after.Holds, func(h Hold) bool { return h.Fence == t.e.Fence })
 	}
 	if !ok {
 		return fmt.Errorf("a %s that fits did not do what it is for: answer %s", t.e.Kind, answers[t.out.Answer])

@@ -137,6 +137,9 @@ func (t transition) holders() error {
 	if want.Reason == Expired {
 		want.Over = wall(t.lapsed(h))
 	}
+	if t.e.Kind == Force && want.Reason == Forced {
+		want.By, want.ByName, want.Text = t.e.User, t.e.Name, t.e.Text
+	}
 	if *c.Ended != want {
 		return fmt.Errorf("recorded end %+v, want %+v", *c.Ended, want)
 	}
@@ -162,6 +165,11 @@ func (t transition) justified(h Hold, why Reason) bool {
 			since = t.now.Sub(t.lapsed(h)) // of this very swap
 		}
 		return (h.Lapsed || own && t.e.Kind == Lapse && t.know(h.Session).Over) && (since >= t.r.Reclaim || since >= t.r.Pause && t.wanted(h.Part))
+	case Forced:
+		if t.e.Kind == Force {
+			return t.e.Part == h.Part && t.e.Fence == h.Fence
+		}
+		fallthrough
 	default:
 		return own && t.e.Kind == End && t.e.Reason == why
 	}
@@ -373,6 +381,8 @@ func (t transition) fits() bool {
 		return named
 	case Changed:
 		return t.e.Session == "" || mine
+	case Force:
+		return slices.ContainsFunc(t.before.Holds, func(h Hold) bool { return h.Part == t.e.Part && h.Fence == t.e.Fence })
 	}
 	return false
 }

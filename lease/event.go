@@ -21,10 +21,11 @@ const (
 	Resume              // the session came back
 	End                 // Reason: the session is over, by a decision
 	Changed             // Part, Fence, Version: content was saved; without Session, by the application
+	Force               // Part, Fence, User, Name, Text: an administrator ends the hold with that fence (no session)
 	kinds
 )
 
-var kindNames = [kinds]string{"look", "acquire", "confirm", "release", "cancel", "lapse", "resume", "end", "changed"}
+var kindNames = [kinds]string{"look", "acquire", "confirm", "release", "cancel", "lapse", "resume", "end", "changed", "force"}
 
 func (k Kind) String() string {
 	if k < 0 || k >= kinds {
@@ -46,6 +47,7 @@ type Event struct {
 	Move    bool
 	Version string
 	Reason  Reason
+	Text    string    // of a Force: why, in words
 	Over    time.Time // by the clock of Step's now
 }
 
@@ -116,6 +118,9 @@ type Holding struct {
 	Since   time.Time `json:"since"`
 	Reason  Reason    `json:"reason,omitzero"` // why it ended
 	Over    time.Time `json:"over,omitzero"`   // when it really ended; At is when that was recorded
+	By      string    `json:"by,omitzero"`     // of a forced end: the user who did it
+	ByName  string    `json:"by_name,omitzero"`
+	Text    string    `json:"text,omitzero"` // and why, in words
 }
 
 // EncodeChange writes a history entry for the store.

@@ -53,7 +53,7 @@ func TestNames(t *testing.T) {
 	for k := range kinds {
 		names[k.String()] = true
 	}
-	if len(names) != int(kinds) || Look.String() != "look" || Changed.String() != "changed" || kinds.String() != "kind 9" || Kind(99).String() != "kind 99" || Kind(-1).String() != "kind -1" {
+	if len(names) != int(kinds) || Look.String() != "look" || Force.String() != "force" || kinds.String() != "kind 10" || Kind(99).String() != "kind 99" || Kind(-1).String() != "kind -1" {
 		t.Errorf("kinds are named %v", slices.Sorted(maps.Keys(names)))
 	}
 }

@@ -143,6 +143,8 @@ func (t *step) apply(e Event) {
 		if t.s.Empty() {
 			t.s.Freed = wall(t.now) // it is kept as long as after a hold, for those who come to ask
 		}
+	case Force:
+		t.force(e)
 	}
 }
 
@@ -153,6 +155,18 @@ func (t *step) mine(e Event) *Hold {
 		return nil
 	}
 	return h
+}
+
+// force ends a hold by the decision of an administrator. The fence says which: a second one finds it gone, and must not hit
+// whoever came after.
+func (t *step) force(e Event) {
+	i := slices.IndexFunc(t.s.Holds, func(h Hold) bool { return h.Part == e.Part && h.Fence == e.Fence })
+	if i < 0 || e.Fence <= 0 {
+		return
+	}
+	t.end(t.s.Holds[i], Forced)
+	ended := t.change().Ended
+	ended.By, ended.ByName, ended.Text = e.User, DisplayName(e.Name), DisplayName(e.Text)
 }
 
 func (t *step) acquire(e Event) {

@@ -107,6 +107,12 @@ func theActs() []phrase {
 		say(`WHO saves version (\w+) with #(\d+)`, func(s *stage, a []string) error {
 			return s.send(Event{Kind: Changed, Session: a[0], Fence: s.fence(a[2]), Version: a[1]})
 		}),
+		say(`the administrator ends #(\d+): (.+)`, func(s *stage, a []string) error {
+			if _, err := s.apply(Event{Kind: Force, Fence: s.fence(a[0]), User: "admin", Name: "The administrator", Text: a[1]}); err != nil {
+				return err
+			}
+			return s.settle()
+		}),
 		say(`WHO stops waiting`, func(s *stage, a []string) error { return s.send(Event{Kind: Cancel, Session: a[0]}) }),
 		say(`WHO's last message arrives again`, func(s *stage, a []string) error { return s.send(s.get(a[0]).last) }),
 		say(`WHO's page does not react`, func(s *stage, a []string) error { s.get(a[0]).deaf = true; return nil }),

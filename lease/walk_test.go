@@ -305,6 +305,8 @@ func (w *walk) next(p *process) message {
 		e.Kind = Resume
 	case n < 78:
 		e.Kind = Lapse // a sweep that was wrong
+	case n < 80:
+		e.Kind, e.Session, e.User, e.Name, e.Text = Force, "", "admin", "The administrator", "she is on holiday"
 	default:
 		e = Event{Kind: Look}
 	}
