@@ -38,7 +38,8 @@ const (
 const (
 	BadLockToken    Code = "bad_lock_token"   // absent, malformed, wrongly signed or expired
 	OriginForbidden Code = "origin_forbidden" // the page's origin is not allowed
-	BadHandshake    Code = "bad_handshake"    // not a WebSocket handshake of this protocol
+	BadHandshake    Code = "bad_handshake"    // not a WebSocket handshake of this protocol, or not a request of a stream
+	NoStream        Code = "no_stream"        // no stream of this name and key is here
 )
 
 // Status is the HTTP status that says the same as the code.
@@ -54,6 +55,8 @@ func (c Code) Status() int {
 		return http.StatusConflict
 	case Locked, BadLockToken:
 		return http.StatusLocked
+	case NoStream:
+		return http.StatusNotFound
 	case QueueFull, TooManyLocks, TooManyWatches, TooManySessions, RateLimited:
 		return http.StatusTooManyRequests
 	case Unsupported:
