@@ -164,6 +164,6 @@ func validNonce(s string) bool {
 	if len(s) != base64.RawURLEncoding.EncodedLen(16) {
 		return false
 	}
-	_, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	_, err := unpack(s)
 	return err == nil
 }

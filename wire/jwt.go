@@ -19,6 +19,14 @@ var ErrExpired = errors.New("token expired")
 
 var strict64 = base64.RawURLEncoding.Strict()
 
+// unpack decodes base64url, of which there is one way to write anything: the decoder alone would skip line ends.
+func unpack(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, errors.New("a line end in base64url")
+	}
+	return strict64.DecodeString(s)
+}
+
 type header struct {
 	Alg string `json:"alg"`
 	Typ string `json:"typ,omitzero"`
@@ -84,11 +92,11 @@ func (ks Keys) Verify(token string, typ ...string) (claims []byte, err error) {
 	if key == nil || key.method.Alg() != h.Alg {
 		return nil, refuse("it is not signed with a key and an algorithm that are configured here")
 	}
-	sig, err := strict64.DecodeString(rest)
+	sig, err := unpack(rest)
 	if err != nil || key.method.Verify(text, sig, key.verify) != nil {
 		return nil, refuse("its signature is wrong: it was made with another key than the one that is configured here")
 	}
-	claims, err = strict64.DecodeString(body)
+	claims, err = unpack(body)
 	if err != nil {
 		return nil, refuse("its claims are malformed")
 	}
@@ -124,7 +132,7 @@ func cutLast(s string) (before, after string, ok bool) {
 }
 
 func decode64(s string, into any) error {
-	data, err := strict64.DecodeString(s)
+	data, err := unpack(s)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func VerifyResume(secret []byte, token string) (Resume, error) {
 	if len(token) > MaxBye {
 		return Resume{}, refuse("it is too long")
 	}
-	b, err := strict64.DecodeString(token)
+	b, err := unpack(token)
 	if err != nil || len(b) <= sha256.Size {
 		return Resume{}, refuse("it is malformed")
 	}
