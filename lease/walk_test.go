@@ -14,7 +14,7 @@ import (
 
 var (
 	walkSeed  = flag.Int64("walk.seed", 0, "walk with this seed alone; negative: one drawn at random")
-	walkSteps = flag.Int("walk.steps", 1_100_000, "steps of the walk, over all seeds")
+	walkSteps = flag.Int("walk.steps", stepsByDefault, "steps of the walk, over all seeds")
 )
 
 // TestWalk sends sessions and messages at random through the rules, and judges every step. Messages get
