@@ -8,14 +8,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/metrics"
 	"github.com/editlock/editlock/store"
 	"github.com/editlock/editlock/store/mem"
 	"github.com/editlock/editlock/store/sqlite"
 )
 
 func onDisk(b *testing.B) store.Store {
-	st, err := sqlite.Open(filepath.Join(b.TempDir(), "locks.db"), sqlite.Options{})
+	st, err := sqlite.Open(filepath.Join(b.TempDir(), "locks.db"), sqlite.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -24,7 +27,8 @@ func onDisk(b *testing.B) store.Store {
 }
 
 // BenchmarkAcquireRelease is a grant and a release, two durable changes with their history, by one caller and by
-// many on resources of their own. The floor is the same two groups of records written without a lock, in the same run.
+// many on resources of their own. The floor is the same two groups of records written without a lock, in the same run; counted is
+// with the metrics.
 func BenchmarkAcquireRelease(b *testing.B) {
 	for _, c := range []struct {
 		name string
@@ -52,28 +56,39 @@ func BenchmarkAcquireRelease(b *testing.B) {
 				})
 			})
 			b.Run(fmt.Sprintf("%s/editlock/callers=%d", c.name, callers), func(b *testing.B) {
-				m, err := editlock.Open(b.Context(), c.open(b), editlock.Config{Logger: slog.New(slog.DiscardHandler), MaxSessions: 1000})
+				acquireAndRelease(b, callers, c.open(b), nil)
+			})
+			b.Run(fmt.Sprintf("%s/counted/callers=%d", c.name, callers), func(b *testing.B) {
+				counts, err := metrics.New(prometheus.NewRegistry())
 				if err != nil {
 					b.Fatal(err)
 				}
-				defer m.Close()
-				sessions := make([]editlock.Session, callers)
-				for i := range sessions {
-					if sessions[i], err = m.Session(b.Context(), editlock.User{ID: "1", Name: "Ana"}); err != nil {
-						b.Fatal(err)
-					}
-				}
-				var n atomic.Int64
-				run(b, callers, func(id int) error {
-					lock, err := sessions[id].Acquire(b.Context(), fmt.Sprint("article/", id, "/", n.Add(1)))
-					if err != nil {
-						return err
-					}
-					return lock.Release(b.Context())
-				})
+				acquireAndRelease(b, callers, counts.Store(c.open(b)), counts.Observer())
 			})
 		}
 	}
+}
+
+func acquireAndRelease(b *testing.B, callers int, st store.Store, observer *editlock.Observer) {
+	m, err := editlock.Open(b.Context(), st, editlock.Config{Logger: slog.New(slog.DiscardHandler), MaxSessions: 1000, Observer: observer})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	sessions := make([]editlock.Session, callers)
+	for i := range sessions {
+		if sessions[i], err = m.Session(b.Context(), editlock.User{ID: "1", Name: "Ana"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var n atomic.Int64
+	run(b, callers, func(id int) error {
+		lock, err := sessions[id].Acquire(b.Context(), fmt.Sprint("article/", id, "/", n.Add(1)))
+		if err != nil {
+			return err
+		}
+		return lock.Release(b.Context())
+	})
 }
 
 // run lets callers do f, b.N times in all.

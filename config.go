@@ -26,6 +26,8 @@ type Config struct {
 	Retention time.Duration
 	// StoreTimeout bounds each call of the store. 0 means 2 s.
 	StoreTimeout time.Duration
+	// Observer is told what happens, for counts and traces. nil: nobody is.
+	Observer *Observer
 	// Logger is where the Manager says what an operator should know. nil means slog.Default().
 	Logger *slog.Logger
 }

@@ -101,7 +101,9 @@ func (m *Manager) Connect(ctx context.Context, c Connect) (*Conn, error) {
 		}
 		return conn, nil
 	}
-	if err := m.resume(ctx, c, conn); err != nil {
+	err := m.resume(ctx, c, conn)
+	m.resumed(conn, err)
+	if err != nil {
 		return nil, err
 	}
 	if err := conn.recall(ctx); err != nil {

@@ -31,6 +31,8 @@ type Manager struct {
 	w   *store.Writer
 	log *slog.Logger
 
+	observer Observer // without nil functions, save Writing
+
 	ctx    context.Context // ends with the Manager
 	cancel context.CancelCauseFunc
 	tasks  sync.WaitGroup
@@ -60,7 +62,7 @@ func Open(ctx context.Context, st store.Store, cfg Config) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{
-		cfg: cfg, st: st, w: store.NewWriter(st), log: cfg.Logger,
+		cfg: cfg, st: st, w: store.NewWriter(st), log: cfg.Logger, observer: cfg.Observer.withDefaults(),
 		resources: map[string]*resource{}, sessions: map[string]*session{},
 		users: map[string]int{}, prefixes: map[string]map[*Conn]struct{}{}, locals: map[*local]struct{}{},
 	}
@@ -267,10 +269,15 @@ func (m *Manager) index(id, name string, state lease.State) {
 	place, _ := state.Place(id, "")
 	h := state.HoldOf(id, "")
 	s.mu.Lock()
-	if h == nil && place == 0 {
+	switch {
+	case h != nil && h.Lapsed:
+		s.in[name] = lapsed
+	case h != nil:
+		s.in[name] = holds
+	case place > 0:
+		s.in[name] = waits
+	default:
 		delete(s.in, name)
-	} else {
-		s.in[name] = h != nil && h.Lapsed
 	}
 	idle := s.over && len(s.in) == 0
 	s.mu.Unlock()

@@ -86,6 +86,7 @@ func (m *Manager) live() {
 				m.log.Info("the node can renew its life again")
 			}
 			failing = err != nil
+			m.observer.Renewed(err)
 		}
 		m.sweep()
 	}
@@ -113,6 +114,7 @@ func (m *Manager) renew() error {
 	m.saw(got)
 	now := time.Now()
 	if m.life.Gap(last, now) {
+		m.observer.Gap(now.Sub(last))
 		m.log.Warn("there was no confirmed renewal for too long; every session gets its time afresh", "gap", now.Sub(last).Round(time.Second))
 		m.afresh(id, now)
 	}
@@ -171,6 +173,7 @@ func (m *Manager) recheck(id string, why error) error {
 		return err
 	}
 	// Others ended this node. Its sessions are theirs to end, or ours again once they resume here.
+	m.observer.Reborn()
 	m.log.Warn("this node was taken for dead; it goes on under a new id, and its sessions resume")
 	if err := m.join(ctx); err != nil {
 		return err
@@ -244,7 +247,7 @@ func (m *Manager) sweep() {
 	for _, s := range m.all() {
 		s.mu.Lock()
 		node, over, rev := s.node, s.over, s.rev
-		mine := node == self
+		mine, before, left := node == self, s.over, s.pulse.Left
 		switch {
 		case over || s.here || s.asks != nil: // one of this process ends by its Close only
 		case mine && s.pulse.Over(now):
@@ -270,6 +273,9 @@ func (m *Manager) sweep() {
 				continue
 			}
 			ended[node] = true
+		}
+		if !before {
+			m.observer.SessionOver(left)
 		}
 		m.finish(s)
 	}
@@ -308,8 +314,8 @@ func (m *Manager) finish(s *session) {
 	}
 	since, conn := s.since, s.conn
 	var names []string
-	for name, lapsed := range s.in {
-		if !lapsed || kind == lease.End {
+	for name, how := range s.in {
+		if how != lapsed || kind == lease.End {
 			names = append(names, name)
 		}
 	}

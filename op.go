@@ -14,8 +14,9 @@ type op struct {
 	claims  bool     // the session's record has to exist: make it in the same group if there is none
 	ends    bool     // only if the session is really over: its record is swapped in the same group
 	tries   int
-	maybe   bool        // a swap of it had an unknown outcome
-	done    chan answer // buffered
+	maybe   bool            // a swap of it had an unknown outcome
+	done    chan answer     // buffered
+	ctx     context.Context // of who waits for it, for the trace alone; nil: nobody
 	replied bool
 }
 
@@ -31,7 +32,7 @@ type answer struct {
 // The caller owns the resource until its op is done, if nobody does: to hand it to another goroutine and back would
 // cost a hand-over more than all the rest of it but the disk.
 func (m *Manager) do(ctx context.Context, name string, o *op) answer {
-	o.done = make(chan answer, 1)
+	o.done, o.ctx = make(chan answer, 1), ctx
 	if r := m.enqueue(name, o); r != nil {
 		for len(o.done) == 0 && ctx.Err() == nil && r.step() {
 		}

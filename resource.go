@@ -97,6 +97,7 @@ func (r *resource) contain(what string, f func()) (panicked bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			panicked = true
+			r.m.observer.Panicked()
 			r.m.log.Error("a panic was contained", "in", what, "resource", r.name, "panic", v, "stack", string(debug.Stack()))
 		}
 	}()
@@ -205,7 +206,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	}
 	if change == nil && !swap.needed() && !r.unsettled && !stale {
 		if before, err := lease.Encode(base); err == nil && bytes.Equal(before, after) {
-			r.answer(done, outs, nil)
+			r.answer(base, done, outs, nil)
 			return ops
 		}
 	}
@@ -213,7 +214,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	group[0].Data, group[0].Due = after, r.due(cur, now)
 	if stale {
 		if r.rev == 0 {
-			r.answer(done, outs, nil)
+			r.answer(base, done, outs, nil)
 			return ops
 		}
 		group[0] = store.Op{Key: group[0].Key, Expect: r.rev, Delete: true}
@@ -230,7 +231,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	if swap.needed() {
 		group = append(group, swap.op)
 	}
-	rev, err := m.write(group)
+	rev, err := m.writeFor(done, group)
 	switch {
 	case err == nil:
 		swap.commit(rev)
@@ -239,7 +240,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 		}
 		r.commit(cur, rev, group[0].Delete, change, done)
 		r.tell(done, change, !sameView(base, cur))
-		r.answer(done, outs, change)
+		r.answer(base, done, outs, change)
 		for i, out := range outs {
 			if out.More {
 				ops = append([]*op{{event: done[i].event, session: done[i].session, ends: done[i].ends}}, ops...)
@@ -378,8 +379,9 @@ func (r *resource) fail(ops []*op, err error) {
 	}
 }
 
-// answer tells those who asked.
-func (r *resource) answer(done []*op, outs []lease.Outcome, change *lease.Change) {
+// answer tells those who asked. base is what held before.
+func (r *resource) answer(base lease.State, done []*op, outs []lease.Outcome, change *lease.Change) {
+	r.observe(base, done, outs, change)
 	for i, o := range done {
 		a := answer{answer: outs[i].Answer}
 		if o.session != nil && o.done != nil {

@@ -94,7 +94,9 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 
 	rev := op.Expect
 	if rev != 0 {
+		done := m.writing(ctx)
 		rev, err = m.write(store.Group{op})
+		done(err)
 		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnknown) {
 			if err := m.reread(ctx, s); err != nil {
 				return false, err

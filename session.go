@@ -28,16 +28,25 @@ type session struct {
 	mu    sync.Mutex
 	node  string // that its record names, or that it would name
 	epoch int64
-	nonce string          // hash of the one with which this epoch began
-	rev   int64           // of its record; 0: it has none
-	conn  *Conn           // attached, or nil
-	in    map[string]bool // the resources whose records name it; true: only with a hold that has lapsed
-	asks  map[string]int  // acquires under way, by resource; nil: none. The session does not end meanwhile
+	nonce string              // hash of the one with which this epoch began
+	rev   int64               // of its record; 0: it has none
+	conn  *Conn               // attached, or nil
+	in    map[string]standing // the resources whose records name it
+	asks  map[string]int      // acquires under way, by resource; nil: none. The session does not end meanwhile
 
 	pulse lease.Pulse // of a session of this node, as long as its node is this one
 	over  bool        // its time is over; only a resume changes that
 	since time.Time   // when it was over, by this process's clock
 }
+
+// standing is how the record of a resource names a session.
+type standing uint8
+
+const (
+	waits standing = iota
+	holds
+	lapsed // its hold has
+)
 
 // sessionRecord is what is stored of a session that holds or waits.
 type sessionRecord struct {
@@ -51,7 +60,7 @@ type sessionRecord struct {
 }
 
 func newSession(id string, user User) *session {
-	return &session{id: id, user: user, record: make(chan struct{}, 1), in: map[string]bool{}}
+	return &session{id: id, user: user, record: make(chan struct{}, 1), in: map[string]standing{}}
 }
 
 // newID returns a random identifier of 96 bits in 16 characters.

@@ -209,8 +209,8 @@ func (c *Conn) Held() []HeldLock {
 		until = most // an amnesty is this node's kindness, and no promise
 	}
 	names := make([]string, 0, len(c.s.in))
-	for name, lapsed := range c.s.in {
-		if !lapsed {
+	for name, how := range c.s.in {
+		if how != lapsed {
 			names = append(names, name)
 		}
 	}
@@ -263,7 +263,9 @@ func (m *Manager) Bye(ctx context.Context, session string, epoch int64) error {
 	rev := op.Expect
 	if rev != 0 {
 		var err error
-		if rev, err = m.write(store.Group{op}); err != nil {
+		done := m.writing(ctx)
+		rev, err = m.write(store.Group{op})
+		if done(err); err != nil {
 			return storeError(err) // its silence will tell
 		}
 	}
