@@ -17,6 +17,7 @@ import (
 
 	"github.com/editlock/editlock"
 	"github.com/editlock/editlock/server"
+	"github.com/editlock/editlock/store"
 	"github.com/editlock/editlock/store/sqlite"
 	"github.com/editlock/editlock/web"
 	"github.com/editlock/editlock/wire"
@@ -36,6 +37,7 @@ type serveCmd struct {
 	MaxPerAddress  int            `help:"Connections that one address may have, IPv6 by its /64. A tenth more may say hello, to come back to a session that has its place there." default:"100" env:"EDITLOCK_MAX_PER_ADDRESS"`
 	MaxConnections int            `help:"Connections that all together may have." default:"100000" env:"EDITLOCK_MAX_CONNECTIONS"`
 	issuing
+	operating
 	logging
 }
 
@@ -96,12 +98,23 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	all, pages := places(openFiles(), c.MaxConnections, log)
 	door := newDoor(listener, all)
 	defer func() { _ = door.Close() }()
+	operators, err := c.operating.open()
+	if err != nil {
+		return err
+	}
+	if operators != nil {
+		defer operators.stop() // last, so that they see the end
+	}
 	st, err := sqlite.Open(dataFile, sqlite.Options{Log: log})
 	if err != nil {
 		return fmt.Errorf("--store %s: %w", c.Store, err)
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	m, err := editlock.Open(ctx, st, editlock.Config{TTL: c.TTL, Logger: log})
+	records, cfg := store.Store(st), editlock.Config{TTL: c.TTL, Logger: log}
+	if operators != nil {
+		records, cfg.Observer = operators.metrics.Store(st), operators.metrics.Observer()
+	}
+	m, err := editlock.Open(ctx, records, cfg)
 	if err != nil {
 		return err
 	}
@@ -119,6 +132,10 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 		defer cancel()
 		err = errors.Join(err, locks.Close(end))
 	}()
+	if operators != nil {
+		operators.metrics.Manager(m)
+		operators.start(locks, log)
+	}
 	return c.serve(ctx, door, locks, log)
 }
 

@@ -41,7 +41,7 @@ var rooms = []room{
 	{folder: "metrics", ours: []string{"", "server", "store"}, never: []string{"net/...", "database/sql/...", "flag"},
 		why: "counts what a Manager, a store and a server tell of themselves; whoever wants none of it links none of it"},
 	{folder: "web/...", why: "files for the browser, embedded; whoever serves them imports it"},
-	{folder: "cmd/editlock", ours: []string{"", "server", "client", "store/...", "metrics", "web", "wire", "internal/demo", "internal/bench"},
+	{folder: "cmd/editlock", ours: []string{"", "server", "client", "store", "store/...", "metrics", "web", "wire", "internal/demo", "internal/bench"},
 		why: "wiring only: flags, environment, file"},
 	{folder: "internal/demo/...", ours: []string{"", "lease", "wire", "server", "store/sqlite", "web/...", "guard", "internal/demo/...", "examples/usual"},
 		why: "the demo is an application that embeds editlock as any other would"},
