@@ -16,9 +16,10 @@ import (
 	"github.com/editlock/editlock/wire"
 )
 
-// Access says which access tokens are good. All members are required.
+// Access says which access tokens are good. Issuer and Audience are required, and Keys or JWKS.
 type Access struct {
 	Keys     wire.Keys // of the application; several are told apart by "kid"
+	JWKS     *JWKS     // further keys, which it publishes; the caller closes it after the Server
 	Issuer   string    // that "iss" must equal
 	Audience string    // that "aud" must contain
 }
@@ -51,7 +52,7 @@ type accessClaims struct {
 
 func (a Access) check() error {
 	switch {
-	case len(a.Keys) == 0:
+	case len(a.Keys) == 0 && a.JWKS == nil:
 		return errors.New("server: no key for access tokens: without one nobody can be told apart")
 	case a.Issuer == "" || a.Audience == "":
 		return errors.New("server: the issuer and the audience of access tokens must be set")
@@ -72,7 +73,7 @@ func (a Access) verify(token string, now time.Time) (*identity, error) {
 	if token == "" {
 		return nil, refuse("it is missing")
 	}
-	claims, err := a.Keys.Verify(token, "", "JWT", "at+jwt", "application/at+jwt")
+	claims, err := a.claims(token)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +106,21 @@ func (a Access) verify(token string, now time.Time) (*identity, error) {
 	}
 	id.unknown = unknownVerb(c.Rights)
 	return id, nil
+}
+
+// claims checks the signature. For a key that is not known the published ones are looked at again, if that was not done a moment ago;
+// whoever has a token of a known key never waits for that.
+func (a Access) claims(token string) (claims []byte, err error) {
+	for again := true; ; again = false {
+		keys := a.Keys
+		if a.JWKS != nil {
+			keys = slices.Concat(keys, a.JWKS.current()) // of two with one name the first counts
+		}
+		claims, err = keys.Verify(token, "", "JWT", "at+jwt", "application/at+jwt")
+		if !again || a.JWKS == nil || !errors.Is(err, wire.ErrUnknownKey) || !a.JWKS.renew() {
+			return claims, err
+		}
+	}
 }
 
 // wrongKind names the claim that is not what it has to be.

@@ -54,7 +54,7 @@ type bubble struct {
 }
 
 // inBubble runs f with a server, and judges what is left of it.
-func inBubble(t *testing.T, f func(b *bubble)) {
+func inBubble(t *testing.T, f func(b *bubble), change ...func(*server.Options)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, l: &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}}
 		must := func(err error) {
@@ -67,10 +67,14 @@ func inBubble(t *testing.T, f func(b *bubble)) {
 		var err error
 		b.m, err = editlock.Open(t.Context(), mem.New(), editlock.Config{TTL: 10 * time.Second, Logger: quiet})
 		must(err)
-		b.s, err = server.New(b.m, server.Options{
+		o := server.Options{
 			Access:  server.Access{Keys: wire.Keys{appKey}, Issuer: "app", Audience: "editlock"},
 			LockKey: lockKey, Logger: slog.New(panicsOf(b)), MaxPerAddress: 1000,
-		})
+		}
+		for _, c := range change {
+			c(&o)
+		}
+		b.s, err = server.New(b.m, o)
 		must(err)
 		h := &http.Server{Handler: b.s, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(quiet.Handler(), slog.LevelDebug)}
 		served := make(chan struct{})
@@ -98,7 +102,7 @@ func inBubble(t *testing.T, f func(b *bubble)) {
 			if i > 60 {
 				t.Fatalf("%d connections are left a minute later", b.s.Stats().Connections)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		must(b.s.Close(t.Context()))
 		_ = h.Close()

@@ -112,7 +112,7 @@ func FuzzConversation(f *testing.F) {
 					p.connect(b)
 				case text[0] == '+':
 					if _, err := fmt.Sscanf(text[1:], "%d", &n); err == nil && n > 0 && n <= 60 {
-						time.Sleep(time.Duration(n) * time.Second)
+						<-time.After(time.Duration(n) * time.Second)
 					}
 				default:
 					p.ask(b, text)

@@ -314,3 +314,53 @@ func pems(t testing.TB, material any) [][]byte {
 		pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}),
 	}
 }
+
+// FuzzJWKS: a document of keys is refused in words, or gives public keys alone, each of which has one algorithm and lets no token pass
+// that it did not sign. Nothing that it says makes a secret of it.
+//
+// Faults: A4, A5
+func FuzzJWKS(f *testing.F) {
+	for alg, material := range signers(f) {
+		if alg != "HS256" {
+			f.Add([]byte(`{"keys":[` + published(f, alg, material, "") + `]}`))
+		}
+	}
+	f.Add([]byte(`{"keys":[]}`))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"dTNKazB3Lzl2UTFuWnI3VGdZYjJ4TG01UGRIczhjQWU","alg":"HS256"},{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":"AA"}],"keys":[]}`))
+	token, err := wire.SignLock(newKey(f, "", secret), aLock)
+	if err != nil {
+		f.Fatal(err)
+	}
+	body := strings.Split(token, ".")[1]
+	f.Fuzz(func(t *testing.T, data []byte) {
+		keys, left, err := wire.ParseJWKS(data)
+		if err != nil {
+			if keys != nil || !strings.HasPrefix(err.Error(), "wire: ") || len(err.Error()) > 300 {
+				t.Fatalf("%v, refused by %q", keys, err)
+			}
+		} else if len(keys) == 0 || len(keys) > 100 {
+			t.Fatalf("%d keys, and no word about it", len(keys))
+		}
+		for _, why := range left {
+			if len(why) < 10 || len(why) > 400 || !utf8.ValidString(why) {
+				t.Fatalf("left out by %q", why)
+			}
+		}
+		seen := map[string]bool{}
+		for _, k := range keys {
+			if k.CanSign() || k.Public() == nil || k.Algorithm() == "HS256" || len(k.ID()) > 256 || seen[k.ID()] {
+				t.Fatalf("the key %q (%s) of %s", k.ID(), k.Algorithm(), data)
+			}
+			seen[k.ID()] = true
+			for _, alg := range []string{"HS256", "none", k.Algorithm()} { // signed with what everybody knows: the document
+				head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"` + alg + `","typ":"editlock-lock+jwt"}`))
+				m := hmac.New(sha256.New, data)
+				m.Write([]byte(head + "." + body))
+				if _, err := wire.VerifyLock(wire.Keys{k}, head+"."+body+"."+base64.RawURLEncoding.EncodeToString(m.Sum(nil)), noon); err == nil {
+					t.Fatalf("a token signed by %s is good", alg)
+				}
+			}
+		}
+	})
+}

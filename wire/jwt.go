@@ -17,6 +17,9 @@ var ErrBadToken = errors.New("token refused")
 // ErrExpired is wrapped, beside ErrBadToken, when a token was good once.
 var ErrExpired = errors.New("token expired")
 
+// ErrUnknownKey is wrapped, beside ErrBadToken, when a token names a key that there is not.
+var ErrUnknownKey = errors.New("unknown key")
+
 var strict64 = base64.RawURLEncoding.Strict()
 
 // unpack decodes base64url, of which there is one way to write anything: the decoder alone would skip line ends.
@@ -89,7 +92,10 @@ func (ks Keys) Verify(token string, typ ...string) (claims []byte, err error) {
 		return nil, refuse("it is a token for another purpose: typ is %q", clip(h.Typ))
 	}
 	key := ks.find(h.Kid)
-	if key == nil || key.method.Alg() != h.Alg {
+	if key == nil {
+		return nil, fmt.Errorf("%w: it names a key that is not configured here (%w)", ErrBadToken, ErrUnknownKey)
+	}
+	if key.method.Alg() != h.Alg {
 		return nil, refuse("it is not signed with a key and an algorithm that are configured here")
 	}
 	sig, err := unpack(rest)

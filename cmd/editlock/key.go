@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -55,10 +56,27 @@ type keySource struct {
 	path string // of the file; empty: none was named
 	flag string // that names the file
 	env  string // the variable that holds the key itself
+	id   string // the name by which tokens choose it; empty: there is no choice
 }
 
 func accessKey(path string) keySource {
 	return keySource{what: "the access key", path: path, flag: "--key-file", env: "EDITLOCK_KEY"}
+}
+
+// accessKeys are where the access keys come from. Where there are several files, each is named like its own. Without a
+// file the environment has to hold one, unless there are published ones.
+func accessKeys(paths []string, published bool) (list []keySource) {
+	for _, p := range paths {
+		s := accessKey(p)
+		if len(paths) > 1 {
+			s.id = strings.TrimSuffix(filepath.Base(p), filepath.Ext(p))
+		}
+		list = append(list, s)
+	}
+	if s := accessKey(""); len(list) == 0 && (!published || os.Getenv(s.env) != "") {
+		list = append(list, s)
+	}
+	return list
 }
 
 func signingKey(path string) keySource {
@@ -82,7 +100,7 @@ func (s keySource) read() (*wire.Key, error) {
 	case len(text) == 0:
 		return nil, fmt.Errorf("%s in %s is empty. %s", s.what, where, howToMake)
 	}
-	key, err := wire.ParseKey("", text)
+	key, err := wire.ParseKey(s.id, text)
 	if err != nil {
 		return nil, fmt.Errorf("%s in %s is no good: %s. %s", s.what, where, strings.TrimPrefix(err.Error(), "wire: "), howToMake)
 	}

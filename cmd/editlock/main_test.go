@@ -179,6 +179,7 @@ func TestRefusesToStart(t *testing.T) {
 	const sample = "please-change-me-please-change-me-please"
 	elsewhere := serve(t)
 	busyStore := strings.TrimPrefix(elsewhere.cmd.Args[3], "--store=")
+	base := strings.TrimPrefix(testKey, "EDITLOCK_KEY=")
 	nowhere := filepath.Join(t.TempDir(), "mistyped", "deep")
 	foreign := file(t, "notes.txt", strings.Repeat("these are notes, no database\n", 100))
 	for _, c := range []struct {
@@ -196,6 +197,9 @@ func TestRefusesToStart(t *testing.T) {
 		{"key file empty", []string{testSigning}, []string{"--key-file=" + file(t, "empty", "\n")}, []string{"is empty", "openssl rand -base64 48"}},
 		{"key cut off", []string{testSigning}, []string{"--key-file=" + file(t, "cut", "-----BEGIN PRIVATE KEY-----\nMIIB")}, []string{"is no good"}},
 		{"same key twice", []string{testKey, "EDITLOCK_SIGNING_KEY=" + strings.TrimPrefix(testKey, "EDITLOCK_KEY=")}, nil, []string{"same"}},
+		{"two keys of one name", []string{testSigning}, []string{"--key-file=" + file(t, "k", base), "--key-file=" + file(t, "k", base)}, []string{"--key-file", `name "k"`}},
+		{"published keys by http", []string{testSigning}, []string{"--jwks-url=http://app.example.com/jwks.json"}, []string{"--jwks-url", "https://"}},
+		{"published keys of nobody", []string{testSigning}, []string{"--jwks-url=http://127.0.0.1:1/jwks.json"}, []string{"--jwks-url", "127.0.0.1:1", "refused"}},
 		{"key in argv", []string{testSigning}, []string{"--key=" + sample}, []string{"unknown flag --key"}},
 		{"store path is below a file", []string{testKey, testSigning}, []string{"--store=sqlite:" + foreign + "/locks.db"}, []string{"--store"}},
 		{"store in no directory", []string{testKey, testSigning}, []string{"--store=sqlite:" + nowhere + "/locks.db"}, []string{"--store", "no directory " + nowhere}},

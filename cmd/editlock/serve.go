@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,8 @@ type serveCmd struct {
 	Listen         string         `help:"Where to listen: host:port." default:"127.0.0.1:8420" env:"EDITLOCK_LISTEN"`
 	BasePath       string         `help:"Path below which everything is served, save /healthz and /readyz." default:"/editlock" env:"EDITLOCK_BASE_PATH"`
 	Store          string         `help:"Where the records are: sqlite:PATH." default:"sqlite:editlock.db" env:"EDITLOCK_STORE"`
-	KeyFile        string         `help:"File with the key that access tokens are checked with: a secret, or a public key as PEM. Without it, EDITLOCK_KEY holds the key itself." env:"EDITLOCK_KEY_FILE" placeholder:"FILE"`
+	KeyFile        []string       `help:"File with the key that access tokens are checked with: a secret, or a public key as PEM. Without it, EDITLOCK_KEY holds the key itself. May be repeated: then tokens name the key by kid, which is the file's name without its ending." env:"EDITLOCK_KEY_FILE" placeholder:"FILE"`
+	JWKSURL        string         `name:"jwks-url" help:"Where the application publishes the keys that access tokens are checked with, as a JWKS document: https://app.example.com/jwks.json. With it, --key-file may be left out." env:"EDITLOCK_JWKS_URL" placeholder:"URL"`
 	SigningKeyFile string         `help:"File with the key that lock and resume tokens are signed with: a secret, or a private key as PEM. Without it, EDITLOCK_SIGNING_KEY holds the key itself." env:"EDITLOCK_SIGNING_KEY_FILE" placeholder:"FILE"`
 	Origin         []string       `help:"Origin whose pages may connect, as https://app.example.com, beside those of the same host. May be repeated." env:"EDITLOCK_ORIGIN"`
 	TrustedProxy   []netip.Prefix `help:"Network of proxies whose X-Forwarded-For is believed. May be repeated." default:"127.0.0.0/8,::1/128" env:"EDITLOCK_TRUSTED_PROXY"`
@@ -95,6 +97,13 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w; choose another address", c.Listen, err)
 	}
+	published, err := c.published(ctx, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if published != nil {
+		defer published.Close()
+	}
 	all, pages := places(openFiles(), c.MaxConnections, log)
 	door := newDoor(listener, all)
 	defer func() { _ = door.Close() }()
@@ -120,7 +129,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	locks, err := server.New(m, server.Options{
-		Access:  server.Access{Keys: wire.Keys{access}, Issuer: c.Issuer, Audience: c.Audience},
+		Access:  server.Access{Keys: access, JWKS: published, Issuer: c.Issuer, Audience: c.Audience},
 		LockKey: signing, Origins: c.Origin, TrustedProxies: c.TrustedProxy, DrainTime: c.Drain,
 		MaxPerAddress: c.MaxPerAddress, MaxConnections: pages, Logger: log,
 	})
@@ -139,23 +148,43 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	return c.serve(ctx, door, locks, log)
 }
 
-func (c *serveCmd) keys(log *slog.Logger) (access, signing *wire.Key, err error) {
-	accessFrom, signingFrom := accessKey(c.KeyFile), signingKey(c.SigningKeyFile)
-	if access, err = accessFrom.read(); err != nil {
-		return nil, nil, err
+// keys reads the keys from where they are.
+func (c *serveCmd) keys(log *slog.Logger) (access wire.Keys, signing *wire.Key, err error) {
+	for _, from := range accessKeys(c.KeyFile, c.JWKSURL != "") {
+		key, err := from.read()
+		if err != nil {
+			return nil, nil, err
+		}
+		if slices.ContainsFunc(access, func(k *wire.Key) bool { return k.ID() == key.ID() }) {
+			return nil, nil, fmt.Errorf("--key-file: two files give the key the name %q, by which tokens choose it: give one another name", key.ID())
+		}
+		from.warnIfOpen(key, log)
+		access = append(access, key)
 	}
+	signingFrom := signingKey(c.SigningKeyFile)
 	if signing, err = signingFrom.read(); err != nil {
 		return nil, nil, err
 	}
 	if !signing.CanSign() {
 		return nil, nil, errors.New("--signing-key-file is the public half of a key: give the private one, which signs. " + howToMake)
 	}
-	accessFrom.warnIfOpen(access, log)
 	signingFrom.warnIfOpen(signing, log)
-	if wire.SameSecret(access, signing) {
+	if slices.ContainsFunc(access, func(k *wire.Key) bool { return wire.SameSecret(k, signing) }) {
 		return nil, nil, errors.New("the access key and the signing key are the same: whoever checks lock tokens could then make access tokens. " + howToMake)
 	}
 	return access, signing, nil
+}
+
+// published are the keys that the application publishes, or nil if it does not.
+func (c *serveCmd) published(ctx context.Context, log *slog.Logger) (*server.JWKS, error) {
+	if c.JWKSURL == "" {
+		return nil, nil
+	}
+	j, err := server.OpenJWKS(ctx, c.JWKSURL, nil, log)
+	if err != nil {
+		return nil, fmt.Errorf("--jwks-url: %s", strings.TrimPrefix(err.Error(), "server: "))
+	}
+	return j, nil
 }
 
 // serve answers HTTP until ctx is done, then drains.

@@ -70,6 +70,7 @@ var outside = map[string]struct {
 	"golang.org/x/sys":                    {[]string{"store/..."}, "locking a file is the engine's business"},
 	"github.com/lxzan/gws":                {[]string{"server", "client", "internal/bench", "internal/swarm", "internal/demo/...", "examples/..."}, "frames are known to the two ends of a socket; the bench and the usual design of the demo are such ends"},
 	"github.com/golang-jwt/jwt":           {[]string{"wire", "server", "guard"}, "tokens are made and checked at the doors"},
+	"github.com/MicahParks/jwkset":        {[]string{"wire"}, "keys are values of the protocol, whoever fetches them"},
 	"modernc.org/sqlite":                  {[]string{"store/...", "internal/demo/...", "examples/..."}, "an embedder with another engine must not link SQLite"},
 	"github.com/pressly/goose":            {[]string{"store/..."}, "schema versions are the engine's business"},
 	"github.com/prometheus/client_golang": {[]string{"metrics", "cmd/editlock"}, "the library tells what happens and knows no system that counts it"},
