@@ -2,12 +2,12 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
 
-	"github.com/lxzan/gws"
 	"golang.org/x/time/rate"
 
 	"github.com/editlock/editlock"
@@ -22,18 +22,36 @@ const (
 	refusals   = 100 // messages over the rate before the connection is closed
 )
 
-// conn is one WebSocket. Three goroutines at most serve it: one reads for as long as it lives, and while there is something to do
-// one works through its requests in order and one writes. So a request that waits on the store delays no pong, and
-// an idle connection costs one goroutine.
+// transport carries the frames of a connection. What limits, authenticates and answers a connection is above it, the same for all.
+type transport interface {
+	// read hands what arrives to the connection, and returns when the connection has ended.
+	read()
+	// wait returns when there is somebody to write to, or an error when there is nobody any more. It and the
+	// next four are for the writing goroutine alone.
+	wait() error
+	write(frame []byte) error
+	pong(payload []byte) error // of the protocol below, where that has pings
+	// flush follows when nothing more waits to be written.
+	flush() error
+	// end tells the other side why there is nothing more, and lets read return.
+	end(code uint16, why string)
+	// abort ends everything at once, whatever is under way.
+	abort()
+	// finish is called once, after read.
+	finish()
+}
+
+// conn is one connection, a WebSocket or a stream. Three goroutines at most serve it: one reads for as long as it lives, and while
+// there is something to do one works through its requests in order and one writes. So a request that waits on the store delays no
+// pong, and an idle connection costs one goroutine.
 type conn struct {
 	srv    *Server
-	ws     *gws.Conn
-	sock   *socket
+	line   transport
 	number int64 // in the log
 	addr   netip.Addr
 	opened time.Time
 
-	// Of the reading goroutine.
+	// Of whoever reads, one at a time.
 	messages *rate.Limiter
 	patience *rate.Limiter
 	bad      int // bad requests in a row
@@ -64,7 +82,7 @@ type conn struct {
 // run reads until the connection ends, and then takes it down.
 func (c *conn) run() {
 	c.srv.wheel.set(c, c.opened.Add(c.srv.opts.HelloTimeout))
-	c.read()
+	c.line.read()
 	c.mu.Lock()
 	c.closing = true
 	session := c.session
@@ -77,20 +95,9 @@ func (c *conn) run() {
 		id = session.Session()
 		session.Disconnect() // changes nothing but that nobody is told any more
 	}
-	c.sock.finish()
+	c.line.finish()
 	c.leave()
 	c.srv.forget(c, id)
-}
-
-func (c *conn) read() {
-	defer func() {
-		// The library panics on a frame whose length is negative, and then has closed nothing.
-		if v := recover(); v != nil {
-			c.panicked("read", v)
-			_ = c.ws.WriteClose(wire.CloseInternal, nil)
-		}
-	}()
-	c.ws.ReadLoop()
 }
 
 // guard, deferred, keeps a panic within this connection.
@@ -107,8 +114,8 @@ func (c *conn) panicked(what string, v any) {
 	c.srv.log.Error("a panic ended a connection", "conn", c.number, "in", what, "panic", v, "stack", string(debug.Stack()))
 }
 
-// message is called by the reading goroutine for every message.
-func (c *conn) message(op gws.Opcode, data []byte) {
+// message is called by whoever reads for every message.
+func (c *conn) message(text bool, data []byte) {
 	defer c.guard("message")
 	c.mu.Lock()
 	closing, welcomed := c.closing, c.session != nil
@@ -121,7 +128,7 @@ func (c *conn) message(op gws.Opcode, data []byte) {
 	if !allowed && !c.forgive(now) {
 		return
 	}
-	if op != gws.OpcodeText {
+	if !text {
 		c.fail(&wire.Error{Code: wire.BadFrame, Message: "Binary frames are not part of the protocol. Send JSON as text."}, wire.CloseBinary)
 		return
 	}
@@ -150,7 +157,7 @@ func (c *conn) message(op gws.Opcode, data []byte) {
 	c.enqueue(r)
 }
 
-// control counts a ping or pong of the protocol below, and reports whether it may be answered.
+// control counts what is no message, such as a ping or pong of the protocol below, and reports whether it may be answered.
 func (c *conn) control() bool {
 	now := time.Now()
 	if c.messages.AllowN(now, 1) {
@@ -280,39 +287,58 @@ func (c *conn) flush() {
 		if v := recover(); v != nil {
 			c.panicked("write", v)
 			c.mu.Lock()
+			closing := c.closing
 			c.writing = false
 			c.mu.Unlock()
+			if closing {
+				c.line.abort() // nothing is left to be said
+			}
 			c.close(wire.CloseInternal, "internal error")
 		}
 	}()
-	for {
+	for unsent := false; ; {
 		c.mu.Lock()
-		pong := c.out.pong
-		c.out.pong = nil
-		var e entry
-		ok := true
-		if pong == nil {
-			e, ok = c.out.next()
-		}
-		if !ok {
+		empty := c.out.empty()
+		if empty && !unsent {
 			c.writing = false
 			c.mu.Unlock()
 			return
 		}
 		c.mu.Unlock()
 		var err error
-		switch {
-		case pong != nil:
-			err = c.ws.WritePong(pong)
-		case e.close != 0:
-			c.srv.log.Debug("closing", "conn", c.number, "code", e.close, "why", e.why)
-			_ = c.ws.WriteClose(e.close, []byte(e.why))
-			return // writing stays true: nothing follows
-		default:
-			err = c.ws.WriteMessage(gws.OpcodeText, c.render(e))
+		if empty {
+			unsent, err = false, c.line.flush()
+		} else if err = c.line.wait(); err == nil {
+			unsent, err = true, c.writeNext()
 		}
 		if err != nil {
-			return // the library has closed the connection, and the reader notices
+			return // the transport has ended the connection, and the reader notices; writing stays true: nothing follows
 		}
 	}
+}
+
+var errEnded = errors.New("server: the connection has ended")
+
+// writeNext writes what is to be sent first.
+func (c *conn) writeNext() error {
+	c.mu.Lock()
+	pong := c.out.pong
+	c.out.pong = nil
+	var e entry
+	ok := true
+	if pong == nil {
+		e, ok = c.out.next()
+	}
+	c.mu.Unlock()
+	switch {
+	case pong != nil:
+		return c.line.pong(pong)
+	case !ok: // cleared meanwhile
+		return nil
+	case e.close != 0:
+		c.srv.log.Debug("closing", "conn", c.number, "code", e.close, "why", e.why)
+		c.line.end(e.close, e.why)
+		return errEnded
+	}
+	return c.line.write(c.render(e))
 }

@@ -24,30 +24,34 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Sec-WebSocket-Version", "13")
 			w.Header().Set("Upgrade", "websocket")
 		}
-		if p.Code == wire.OriginForbidden {
-			s.warnOfStranger(r)
-		}
 		s.refuse(w, r, p)
 		return
 	}
-	if s.draining.Load() {
-		s.refuse(w, r, &wire.Problem{Status: http.StatusServiceUnavailable, Code: wire.ShuttingDown, Detail: "This server is about to stop. Connect again."})
+	c, p := s.admit(r)
+	if p != nil {
+		s.refuse(w, r, p)
 		return
+	}
+	if !s.upgrade(w, r, c) {
+		c.leave()
+	}
+}
+
+// admit gives a new connection its place, or says why it may not come.
+func (s *Server) admit(r *http.Request) (*conn, *wire.Problem) {
+	if s.draining.Load() {
+		return nil, &wire.Problem{Status: http.StatusServiceUnavailable, Code: wire.ShuttingDown, Detail: "This server is about to stop. Connect again."}
 	}
 	addr := s.address(r)
 	at, status, why := s.admission.enter(addr)
 	if status != 0 {
-		s.refuse(w, r, &wire.Problem{Status: status, Code: wire.RateLimited, Detail: why})
-		return
+		return nil, &wire.Problem{Status: status, Code: wire.RateLimited, Detail: why}
 	}
-	c := &conn{
+	return &conn{
 		srv: s, number: s.numbers.Add(1), addr: addr, place: at, opened: time.Now(),
 		messages: rate.NewLimiter(rate.Limit(s.opts.Rate), s.opts.Burst),
 		patience: rate.NewLimiter(1, refusals), out: outbox{limit: s.opts.Outbox},
-	}
-	if !s.upgrade(w, r, c) {
-		s.admission.leave(addr, at, false)
-	}
+	}, nil
 }
 
 // upgrade takes the connection over from the HTTP server and starts it.
@@ -66,14 +70,14 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *conn) bool {
 	// What was found in lists, the library looks for in the first one only.
 	r.Header.Set("Connection", "Upgrade")
 	r.Header.Set("Sec-Websocket-Protocol", wire.Subprotocol)
-	c.sock = newSocket(raw, c, s.opts)
-	ws, err := s.upgrader.UpgradeFromConn(c.sock, bufio.NewReaderSize(c.sock, readBuffer), r)
+	sock := newSocket(raw, c, s.opts)
+	ws, err := s.upgrader.UpgradeFromConn(sock, bufio.NewReaderSize(sock, readBuffer), r)
 	if err != nil {
 		_ = raw.Close()
 		return false
 	}
 	ws.Session().(*attachment).conn = c
-	c.ws = ws
+	sock.ws, c.line = ws, sock
 	if !s.adopt(c) {
 		_ = raw.Close()
 		return false
@@ -120,9 +124,8 @@ func (s *Server) checkHandshake(r *http.Request) *wire.Problem {
 			return bad("The header " + name + " occurs twice.")
 		}
 	}
-	if !s.originAllowed(r) {
-		return &wire.Problem{Status: http.StatusForbidden, Code: wire.OriginForbidden,
-			Detail: "Pages of the origin " + strings.ToValidUTF8(clip(r.Header.Get("Origin")), "?") + " may not connect. If they should, name it to the server by --origin (in Go: Options.Origins)."}
+	if p := s.checkOrigin(r); p != nil {
+		return p
 	}
 	key, err := base64.StdEncoding.Strict().DecodeString(r.Header.Get("Sec-Websocket-Key"))
 	switch {
@@ -140,6 +143,15 @@ func (s *Server) checkHandshake(r *http.Request) *wire.Problem {
 		return bad("The subprotocol " + wire.Subprotocol + " must be offered.")
 	}
 	return nil
+}
+
+// checkOrigin refuses the pages of strangers.
+func (s *Server) checkOrigin(r *http.Request) *wire.Problem {
+	if s.originAllowed(r) {
+		return nil
+	}
+	return &wire.Problem{Status: http.StatusForbidden, Code: wire.OriginForbidden,
+		Detail: "Pages of the origin " + strings.ToValidUTF8(clip(r.Header.Get("Origin")), "?") + " may not connect. If they should, name it to the server by --origin (in Go: Options.Origins)."}
 }
 
 // maxStrangers is how many refused origins are told apart in the log.

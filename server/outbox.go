@@ -115,6 +115,9 @@ func merge(older, newer editlock.Snapshot) editlock.Snapshot {
 	return newer
 }
 
+// empty says whether nothing waits.
+func (o *outbox) empty() bool { return o.pong == nil && !o.ping && o.first() == nil }
+
 // next takes out what is to be sent first.
 func (o *outbox) next() (e entry, ok bool) {
 	w := o.first()

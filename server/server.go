@@ -184,7 +184,7 @@ func (s *Server) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 		for _, c := range s.all() {
-			_ = c.sock.abort()
+			c.line.abort()
 		}
 		<-s.empty
 	}
@@ -257,6 +257,9 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 // refuse answers with a problem.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *wire.Problem) {
 	p.Title = http.StatusText(p.Status)
+	if p.Code == wire.OriginForbidden {
+		s.warnOfStranger(r)
+	}
 	s.log.Debug("refused", "path", clip(r.URL.Path), "status", p.Status, "code", p.Code, "origin", clip(r.Header.Get("Origin")), "from", r.RemoteAddr)
 	h := w.Header()
 	h.Set("Content-Type", wire.ProblemType)

@@ -19,13 +19,13 @@ const drainBytes = 4 << 20
 
 var errFlood = errors.New("server: more bytes than messages of full size could have")
 
-// socket is the network connection under a WebSocket. It gives every write a deadline, limits the bytes that
+// socket is the transport by WebSocket, and the network connection under it. It gives every write a deadline, limits the bytes that
 // a client may send (fragments and control frames are not messages, and would count nowhere else), and closes so
 // that the other side learns the reason, if it takes it in within the time that a write may take.
 type socket struct {
 	net.Conn
 	conn    *conn
-	timeout time.Duration
+	ws      *gws.Conn // nil before the handshake is answered
 	bytes   *rate.Limiter
 	broken  atomic.Bool // a frame was written in part: nothing may follow
 	closing atomic.Bool
@@ -33,13 +33,13 @@ type socket struct {
 
 func newSocket(raw net.Conn, c *conn, o Options) *socket {
 	n := o.Rate * o.MaxMessage
-	return &socket{Conn: raw, conn: c, timeout: o.WriteTimeout, bytes: rate.NewLimiter(rate.Limit(n), 2*n)}
+	return &socket{Conn: raw, conn: c, bytes: rate.NewLimiter(rate.Limit(n), 2*n)}
 }
 
 func (s *socket) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	if err == nil && !s.bytes.AllowN(time.Now(), n) {
-		_ = s.conn.ws.WriteClose(wire.CloseTooMany, []byte("too many bytes"))
+		s.end(wire.CloseTooMany, "too many bytes")
 		err = errFlood
 	}
 	return n, err
@@ -49,7 +49,7 @@ func (s *socket) Write(p []byte) (int, error) {
 	if s.broken.Load() {
 		return 0, net.ErrClosed
 	}
-	if err := s.Conn.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil {
+	if err := s.Conn.SetWriteDeadline(time.Now().Add(s.timeout())); err != nil {
 		return 0, err
 	}
 	n, err := s.Conn.Write(p)
@@ -62,7 +62,8 @@ func (s *socket) Write(p []byte) (int, error) {
 // Close ends our half of the connection; run ends the other. After a broken write there is nothing to wait for.
 func (s *socket) Close() error {
 	if s.broken.Load() {
-		return s.abort()
+		s.abort()
+		return nil
 	}
 	if s.closing.Swap(true) {
 		return nil
@@ -70,16 +71,36 @@ func (s *socket) Close() error {
 	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
-	return s.SetReadDeadline(time.Now().Add(s.timeout))
+	return s.SetReadDeadline(time.Now().Add(s.timeout()))
 }
 
 // abort drops what the kernel still holds for a client that does not take it.
-func (s *socket) abort() error {
+func (s *socket) abort() {
 	if tcp, ok := s.Conn.(interface{ SetLinger(int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
-	return s.Conn.Close()
+	_ = s.Conn.Close()
 }
+
+// timeout is how long a write may take.
+func (s *socket) timeout() time.Duration { return s.conn.srv.opts.WriteTimeout }
+
+func (s *socket) read() {
+	defer func() {
+		// The library panics on a frame whose length is negative, and then has closed nothing.
+		if v := recover(); v != nil {
+			s.conn.panicked("read", v)
+			s.end(wire.CloseInternal, "")
+		}
+	}()
+	s.ws.ReadLoop()
+}
+
+func (s *socket) wait() error                 { return nil }
+func (s *socket) flush() error                { return nil }
+func (s *socket) write(frame []byte) error    { return s.ws.WriteMessage(gws.OpcodeText, frame) }
+func (s *socket) pong(payload []byte) error   { return s.ws.WritePong(payload) }
+func (s *socket) end(code uint16, why string) { _ = s.ws.WriteClose(code, []byte(why)) }
 
 // finish is called once nobody reads any more.
 func (s *socket) finish() {
@@ -108,6 +129,6 @@ func (handler) OnPong(ws *gws.Conn, _ []byte) {
 
 func (handler) OnMessage(ws *gws.Conn, m *gws.Message) {
 	c := ws.Session().(*attachment).conn
-	c.message(m.Opcode, m.Bytes())
+	c.message(m.Opcode == gws.OpcodeText, m.Bytes())
 	_ = m.Close()
 }
