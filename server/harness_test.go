@@ -124,7 +124,7 @@ func nonce() string {
 // client is a page, as far as the server can see.
 type client struct {
 	testing.TB
-	ws      *gws.Conn
+	line    line
 	answers chan wire.Frame
 	pushes  chan *wire.Snapshot
 	pings   chan *wire.Ping
@@ -171,11 +171,15 @@ func (w *world) dial(header ...string) (*client, *http.Response, error) {
 	for i := 0; i+1 < len(header); i += 2 {
 		h.Set(header[i], header[i+1])
 	}
+	if way != "" {
+		resp, err := w.dialStream(c, h)
+		return c, resp, err
+	}
 	ws, resp, err := gws.NewClient(events{c: c}, &gws.ClientOption{Addr: "ws://" + w.addr + "/v1/socket", RequestHeader: h})
 	if err != nil {
 		return nil, resp, err
 	}
-	c.ws = ws
+	c.line = socketLine{ws}
 	go ws.ReadLoop()
 	w.Cleanup(func() { _ = ws.NetConn().Close() })
 	return c, resp, nil
@@ -194,42 +198,47 @@ func (e events) OnClose(_ *gws.Conn, err error) {
 	e.c.closed <- code
 }
 
-func (e events) OnMessage(ws *gws.Conn, m *gws.Message) {
+func (e events) OnMessage(_ *gws.Conn, m *gws.Message) {
 	defer m.Close()
-	f, err := wire.DecodeReply(m.Bytes())
+	e.c.received(m.Bytes())
+}
+
+// received takes a frame of the server.
+func (c *client) received(data []byte) {
+	f, err := wire.DecodeReply(data)
 	if err != nil {
-		e.c.Errorf("the server sent %s: %v", m.Bytes(), err)
+		c.Errorf("the server sent %s: %v", data, err)
 		return
 	}
 	switch f := f.(type) {
 	case *wire.Ping:
-		e.c.pings <- f
+		c.pings <- f
 		select {
-		case <-e.c.deaf:
+		case <-c.deaf:
 		default:
-			_ = ws.WriteString(fmt.Sprintf(`{"type":"pong","ping":%d}`, f.Ping))
+			_ = c.line.send(fmt.Sprintf(`{"type":"pong","ping":%d}`, f.Ping))
 		}
 	case *wire.Snapshot:
-		e.c.seen[f.Resource] = max(f.Revision, e.c.seen[f.Resource])
-		e.c.pushes <- f
+		c.seen[f.Resource] = max(f.Revision, c.seen[f.Resource])
+		c.pushes <- f
 	case *wire.Move:
-		e.c.moves <- f
+		c.moves <- f
 	default:
 		switch f := f.(type) {
 		case *wire.OK:
-			e.c.took(f.Snapshot)
+			c.took(f.Snapshot)
 			for i := range f.Snapshots {
-				e.c.took(&f.Snapshots[i])
+				c.took(&f.Snapshots[i])
 			}
 		case *wire.Error:
-			e.c.took(f.Snapshot)
+			c.took(f.Snapshot)
 		}
-		e.c.answers <- f
+		c.answers <- f
 	}
 }
 
 func (c *client) sendText(text string) {
-	if err := c.ws.WriteString(text); err != nil {
+	if err := c.line.send(text); err != nil {
 		c.Helper()
 		c.Fatalf("send: %v", err)
 	}
@@ -383,5 +392,5 @@ func (w *world) holds(resource, user string) {
 	if s.State != wire.Held || s.Holder == nil || s.Holder.User != user {
 		w.Fatalf("%s is %s, holder %+v; want %s to hold it", resource, s.State, s.Holder, user)
 	}
-	_ = c.ws.WriteClose(1000, nil)
+	c.line.close()
 }

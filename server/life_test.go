@@ -250,7 +250,7 @@ func TestDrainEndsWhenAllHaveGone(t *testing.T) {
 	go func() { defer close(drained); w.s.Drain(context.Background()) }()
 	recv(t, c.moves, "the hint to move")
 	began := time.Now()
-	_ = c.ws.WriteClose(1000, nil)
+	c.line.close()
 	recv(t, drained, "the end of the drain")
 	if d := time.Since(began); d > 5*time.Second {
 		t.Errorf("it took %v", d)

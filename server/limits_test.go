@@ -27,7 +27,7 @@ func TestConnectionsOfAUser(t *testing.T) {
 	}
 	c.closedWith(wire.CloseTooMany)
 	w.page("ben")
-	_ = pages[0].ws.WriteClose(1000, nil)
+	pages[0].line.close()
 	recv(t, pages[0].closed, "the close")
 	w.until("there is room again", func() bool {
 		c := w.connect()
@@ -70,7 +70,7 @@ func TestResumeAtTheLimit(t *testing.T) {
 		c.fails(&wire.Hello{ID: 1, Token: access("ana"), Nonce: nonce()}, wire.TooManySessions)
 		c.closedWith(wire.CloseTooMany)
 	}
-	_ = other.ws.WriteClose(1000, nil)
+	other.line.close()
 	recv(t, other.closed, "the close")
 	w.until("there is room again", func() bool {
 		c := w.connect()
@@ -130,7 +130,7 @@ func TestResumeAtTheLimitOfAnAddress(t *testing.T) {
 	tooMany(w.connectSoon(from(1)...), &wire.Hello{ID: 1, Token: access("eve"), Nonce: nonce(), Resume: away.Resume})
 	w.until("ten of this address and one of another are left", func() bool { return w.s.Stats().Connections == 11 })
 
-	_ = other.ws.WriteClose(1000, nil)
+	other.line.close()
 	recv(t, other.closed, "the close")
 	w.until("there is room again", func() bool {
 		c := w.connectSoon(from(1)...)
@@ -170,7 +170,7 @@ func TestConnectionsOfAnAddress(t *testing.T) {
 		w.connect()
 		refused(w, http.StatusTooManyRequests)
 		refused(w, http.StatusTooManyRequests, "X-Forwarded-For", "192.0.2.1") // nobody believes it
-		_ = one.ws.WriteClose(1000, nil)
+		one.line.close()
 		w.until("there is room again", func() bool { _, _, err := w.dial(); return err == nil })
 	})
 	t.Run("behind a proxy", func(t *testing.T) {
@@ -226,7 +226,7 @@ func TestMessageRate(t *testing.T) {
 		t.Errorf("%d of 60 were refused; 40 may come at once", refused)
 	}
 	go func() {
-		for i := 0; c.ws.WriteString(fmt.Sprintf(`{"id":%d,"type":"watch","resource":"article/42"}`, i%1000+100)) == nil; i++ {
+		for i := 0; c.line.send(fmt.Sprintf(`{"id":%d,"type":"watch","resource":"article/42"}`, i%1000+100)) == nil; i++ {
 			continue
 		}
 	}()

@@ -84,7 +84,7 @@ func TestMountedOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.ws = ws
+	c.line = socketLine{ws}
 	go ws.ReadLoop()
 	c.hello(access("ana"), "")
 	c.hold("article/42")

@@ -19,7 +19,7 @@ import (
 	"github.com/editlock/editlock/wire"
 )
 
-// Server is an http.Handler with the routes /v1/socket, /v1/bye, /healthz and /readyz. Mount it under a base with
+// Server is an http.Handler with the routes /v1/socket, /v1/stream/, /v1/bye, /healthz and /readyz. Mount it under a base with
 // http.StripPrefix. Its methods may be called from several goroutines.
 type Server struct {
 	m         *editlock.Manager
@@ -41,6 +41,7 @@ type Server struct {
 	mu        sync.Mutex
 	conns     map[*conn]struct{}
 	bySession map[string]*conn // the newest of each
+	streams   map[string]*stream
 	closed    bool
 	empty     chan struct{} // closed when the last connection has gone, after Close
 }
@@ -58,11 +59,12 @@ func New(m *editlock.Manager, opts Options) (*Server, error) {
 	s := &Server{
 		m: m, opts: opts, log: opts.Logger, mux: http.NewServeMux(), upgrader: newUpgrader(opts),
 		admission: newAdmission(opts), wheel: newWheel(opts.Heartbeat),
-		conns: map[*conn]struct{}{}, bySession: map[string]*conn{}, empty: make(chan struct{}),
+		conns: map[*conn]struct{}{}, bySession: map[string]*conn{}, streams: map[string]*stream{}, empty: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.pool = newPool(s.ctx)
 	s.mux.HandleFunc("GET /v1/socket", s.serveSocket)
+	s.mux.HandleFunc("POST /v1/stream/{name}", s.serveStream)
 	s.mux.HandleFunc("POST /v1/bye", s.serveBye)
 	s.mux.HandleFunc("GET /healthz", s.serveHealth)
 	s.mux.HandleFunc("GET /readyz", s.serveReady)
@@ -267,7 +269,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *wire.Problem)
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		h.Set("Retry-After", "2")
 	}
-	if r.ContentLength != 0 {
+	if r.ContentLength != 0 && r.ProtoMajor == 1 {
 		h.Set("Connection", "close") // a body that nobody reads is not waited for
 	}
 	w.WriteHeader(p.Status)
