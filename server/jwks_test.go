@@ -52,12 +52,6 @@ func (p *publisher) now(answer http.HandlerFunc) {
 	p.answer = answer
 }
 
-func (p *publisher) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.fetches)
-}
-
 // client reaches the publisher whatever the address says.
 func (p *publisher) client() *http.Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -279,7 +273,7 @@ func TestOpenJWKSRefuses(t *testing.T) {
 		"no keys":    {document(), "no public key"},
 		"a secret":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[{"kty":"oct","k":"AAAA"}]}`) }, "is a secret"},
 		"not found":  {http.NotFound, "the status 404"},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1/", 302) }, "redirect"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1/", http.StatusFound) }, "redirect"},
 		"without end": {func(w http.ResponseWriter, _ *http.Request) {
 			for {
 				if _, err := w.Write(make([]byte, 4096)); err != nil {
