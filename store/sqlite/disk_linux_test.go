@@ -71,6 +71,7 @@ type disk struct {
 
 	mu   sync.Mutex
 	plan func(file string) act // file: the base name
+	note func(n notification)  // is told of every call before it is made; nil: nobody
 	n    map[string]int        // calls so far, by file
 	held chan struct{}         // a call that hangs sends here
 	open chan struct{}         // closed by let
@@ -148,6 +149,12 @@ func (d *disk) serve() {
 }
 
 func (d *disk) answer(n notification) {
+	d.mu.Lock()
+	note := d.note
+	d.mu.Unlock()
+	if note != nil {
+		note(n)
+	}
 	link, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", n.args[0]))
 	file := filepath.Base(link)
 	d.mu.Lock()
