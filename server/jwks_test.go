@@ -269,11 +269,13 @@ func TestOpenJWKSRefuses(t *testing.T) {
 		answer http.HandlerFunc
 		why    string
 	}{
-		"a page":     {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, "no JWKS document"},
-		"no keys":    {document(), "no public key"},
-		"a secret":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[{"kty":"oct","k":"AAAA"}]}`) }, "is a secret"},
-		"not found":  {http.NotFound, "the status 404"},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1/", http.StatusFound) }, "redirect"},
+		"a page":    {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, "no JWKS document"},
+		"no keys":   {document(), "no public key"},
+		"a secret":  {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[{"kty":"oct","k":"AAAA"}]}`) }, "is a secret"},
+		"not found": {http.NotFound, "the status 404"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1/", http.StatusFound)
+		}, "redirect"},
 		"without end": {func(w http.ResponseWriter, _ *http.Request) {
 			for {
 				if _, err := w.Write(make([]byte, 4096)); err != nil {
