@@ -3,8 +3,8 @@ package editlock
 import (
 	"context"
 	"strings"
-	"sync"
 
+	"github.com/editlock/editlock/internal/latest"
 	"github.com/editlock/editlock/lease"
 )
 
@@ -21,7 +21,7 @@ func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error)
 	if err != nil {
 		return nil, err
 	}
-	w := &watcher{what: what, prefix: prefix, latest: map[string]Snapshot{}, wake: make(chan struct{}, 1)}
+	w := &watcher{what: what, prefix: prefix, feed: latest.New[Snapshot]()}
 	var snaps []Snapshot
 	l.mu.Lock()
 	l.watchers[w] = struct{}{} // first, so that nothing is missed
@@ -44,7 +44,7 @@ func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error)
 	started := l.m.task(func() {
 		defer close(out)
 		defer l.unwatch(w)
-		w.run(ctx, l.life, out)
+		w.feed.Run(ctx, l.life, out)
 	})
 	if !started {
 		return nil, ErrClosed
@@ -75,56 +75,10 @@ func (l *local) unwatch(w *watcher) {
 type watcher struct {
 	what   string
 	prefix bool
-	wake   chan struct{}
-
-	mu     sync.Mutex
-	order  []string
-	latest map[string]Snapshot
+	feed   *latest.Feed[Snapshot]
 }
 
-func (w *watcher) put(snap Snapshot) {
-	w.mu.Lock()
-	old, known := w.latest[snap.Resource]
-	if !known {
-		w.order = append(w.order, snap.Resource)
-	}
-	if !known || snap.Revision >= old.Revision {
-		w.latest[snap.Resource] = snap
-	}
-	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (w *watcher) run(ctx, session context.Context, out chan<- Snapshot) {
-	for {
-		w.mu.Lock()
-		var snap Snapshot
-		ok := len(w.order) > 0
-		if ok {
-			snap = w.latest[w.order[0]]
-			delete(w.latest, w.order[0])
-			w.order = w.order[1:]
-		}
-		w.mu.Unlock()
-		send, wake := out, w.wake
-		if ok {
-			wake = nil
-		} else {
-			send = nil
-		}
-		select {
-		case send <- snap:
-		case <-wake:
-		case <-ctx.Done():
-			return
-		case <-session.Done():
-			return
-		}
-	}
-}
+func (w *watcher) put(snap Snapshot) { w.feed.Put(snap.Resource, snap.Revision, snap) }
 
 func (w *watcher) wants(name string) bool {
 	return w.what == name || w.prefix && strings.HasPrefix(name, w.what)

@@ -12,7 +12,7 @@ import (
 )
 
 // Session is one program of one user, or one part of it that edits on its own. It is what an embedded
-// Manager gives, and in a later version the remote client. Its methods may be called from several goroutines.
+// Manager gives, and likewise package client, of a server elsewhere. Its methods may be called from several goroutines.
 //
 // A session holds a resource once: who acquires again what the session holds gets the same Lock.
 type Session interface {
@@ -36,7 +36,7 @@ type Lock interface {
 	// Fence returns the number of the grant: higher than that of every earlier grant of the resource.
 	Fence() int64
 	// Context is cancelled when the lock is released, or can no longer be trusted: context.Cause is then a *LostError.
-	// One that says ErrUnsure comes of an outage of the store: the same session can acquire it again, with the same fence
+	// One that says ErrUnsure comes of an outage of the store, or of the network to it: the same session can acquire it again, with the same fence
 	// if nobody else was granted it; it is given back if that does not happen within 10 s (Rules.Confirm) of the end of the outage.
 	// It does not end with the context that Acquire was given.
 	Context() context.Context
@@ -135,7 +135,8 @@ func (l *local) enter(ctx context.Context, name string) error {
 	}
 }
 
-// leave is the end of enter. It reports whether somebody else wants or has the resource.
+// leave is the end of enter. It reports whether somebody else wants or has the resource, or may come back for it: an acquire that
+// fails in an outage must not cost the lock that was doubted for its sake.
 func (l *local) leave(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,7 +146,8 @@ func (l *local) leave(name string) bool {
 	delete(l.asking, name)
 	delete(l.changes, name)
 	delete(l.newest, name)
-	return l.locks[name] != nil
+	_, doubted := l.doubted[name]
+	return doubted || l.locks[name] != nil
 }
 
 func (l *local) await(ctx context.Context, name string, noWait bool) (Lock, error) {
