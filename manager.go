@@ -47,8 +47,9 @@ type Manager struct {
 	stopped   bool
 	latest    int64 // the highest revision seen
 
-	life lease.Liveness
-	node node
+	life  lease.Liveness
+	node  node
+	clock clock // of the slow pass
 }
 
 // Open starts a Manager on a store, which stays the caller's to close, after the Manager. It reads what

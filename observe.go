@@ -30,6 +30,8 @@ type Observer struct {
 	Renewed func(error)
 	// Gap is called when the node could not renew its life for so long that every session gets its time afresh.
 	Gap func(time.Duration)
+	// ClockJumped is called when the clock of the store, or of this machine, was set: by how much. No lock depends on it.
+	ClockJumped func(by time.Duration)
 	// Reborn is called when the node was taken for dead, and goes on under a new id.
 	Reborn func()
 	// Panicked is called when a panic was contained.
@@ -93,6 +95,9 @@ func (o *Observer) withDefaults() Observer {
 	}
 	if full.Gap == nil {
 		full.Gap = func(time.Duration) {}
+	}
+	if full.ClockJumped == nil {
+		full.ClockJumped = func(time.Duration) {}
 	}
 	if full.Reborn == nil {
 		full.Reborn = func() {}

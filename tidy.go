@@ -74,7 +74,33 @@ func (m *Manager) due(limit int) ([]store.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.clock.look(m, now)
 	return m.st.Due(ctx, now, limit)
+}
+
+// clock compares the wall clock of the store with the time that really passes. Used by the slow pass alone.
+type clock struct {
+	began time.Time
+	ahead time.Duration // of the store's clock, when it was last looked at, before what the monotonic clock of this machine says
+	known bool
+}
+
+// clockJump is more than an orderly correction of a clock makes between two looks.
+const clockJump = 10 * time.Second
+
+// look says so when the clock was set. Nothing that is held depends on it, but times that people read do, when history is forgotten,
+// and whether access tokens are good.
+func (c *clock) look(m *Manager, now time.Time) {
+	if !c.known {
+		c.began = time.Now()
+	}
+	ahead := now.Round(0).Sub(c.began.Round(0)) - time.Since(c.began)
+	by := ahead - c.ahead
+	if c.known && by.Abs() > clockJump {
+		m.observer.ClockJumped(by)
+		m.log.Error("the clock was set, of the store or of this machine, or the machine was asleep; locks do not depend on it, but times that people read and tokens do: have it synchronised", "by", by.Round(time.Second))
+	}
+	c.ahead, c.known = ahead, true
 }
 
 // look does what is due to a record.

@@ -22,11 +22,11 @@ import (
 
 // Metrics are the counts of one Manager. Its methods may be called from several goroutines.
 type Metrics struct {
-	asks, releases, resumes, over, renewals *prometheus.CounterVec
-	grants, lapses, gaps, reborn, panics    prometheus.Counter
-	waits, holds, batch                     prometheus.Histogram
-	calls                                   *prometheus.HistogramVec
-	failures                                *prometheus.CounterVec
+	asks, releases, resumes, over, renewals     *prometheus.CounterVec
+	grants, lapses, gaps, jumps, reborn, panics prometheus.Counter
+	waits, holds, batch                         prometheus.Histogram
+	calls                                       *prometheus.HistogramVec
+	failures                                    *prometheus.CounterVec
 
 	mu      sync.Mutex
 	manager *editlock.Manager
@@ -53,6 +53,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		over:     counters("sessions_over_total", "Sessions of pages whose time was over, by cause: left (the page said so) or silent.", "cause"),
 		renewals: counters("node_renewals_total", "Attempts of the node to renew its life in the store, by result.", "result"),
 		gaps:     counter("node_gaps_total", "Outages after which every session got its time afresh."),
+		jumps:    counter("clock_jumps_total", "Times that the clock of the store or of this machine was set. No lock depends on it."),
 		reborn:   counter("node_replaced_total", "Times that the node was taken for dead and went on under a new id."),
 		panics:   counter("panics_total", "Panics in the Manager that were contained. Each is a fault in editlock; the log has it."),
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -63,7 +64,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	}
 	m.preset()
 	for _, c := range []prometheus.Collector{
-		m.asks, m.grants, m.waits, m.holds, m.releases, m.lapses, m.resumes, m.over, m.renewals, m.gaps, m.reborn, m.panics,
+		m.asks, m.grants, m.waits, m.holds, m.releases, m.lapses, m.resumes, m.over, m.renewals, m.gaps, m.jumps, m.reborn, m.panics,
 		m.calls, m.failures, m.batch, (*moment)(m), build(),
 	} {
 		if err := reg.Register(c); err != nil {
@@ -161,9 +162,10 @@ func (m *Metrics) Observer() *editlock.Observer {
 				failed.Inc()
 			}
 		},
-		Gap:      func(time.Duration) { m.gaps.Inc() },
-		Reborn:   m.reborn.Inc,
-		Panicked: m.panics.Inc,
+		Gap:         func(time.Duration) { m.gaps.Inc() },
+		ClockJumped: func(time.Duration) { m.jumps.Inc() },
+		Reborn:      m.reborn.Inc,
+		Panicked:    m.panics.Inc,
 	}
 }
 
