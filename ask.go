@@ -108,7 +108,7 @@ func (m *Manager) Check(ctx context.Context, resource, session string, fence int
 	if err != nil {
 		return err
 	}
-	var other error = ErrStale
+	other := ErrStale
 	for _, h := range s.Holds {
 		own := session == "" && fence > 0 || h.Session == session
 		switch {

@@ -3,6 +3,7 @@ package editlock
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,14 +35,21 @@ type HistoryEntry struct {
 }
 
 // History returns what happened to a resource, oldest first by the wall clock of who stored it: at most limit entries that were stored
-// after the one that cursor came with ("" for the beginning), and the cursor of the last.
+// after the one that cursor came with ("" for the beginning), and the cursor of the last. It returns ErrBadRequest for what is
+// no cursor.
 func (m *Manager) History(ctx context.Context, resource, cursor string, limit int) ([]HistoryEntry, string, error) {
 	name, err := lease.ParseResource(resource)
 	if err != nil {
 		return nil, "", err
 	}
+	if _, err := strconv.ParseUint(cursor, 16, 63); cursor != "" && (err != nil || len(cursor) != 16) {
+		return nil, "", fmt.Errorf("%w: %q is no cursor of a history", ErrBadRequest, cursor)
+	}
 	return m.history(ctx, name, cursor, limit)
 }
+
+// HistoryFrom is the cursor for what was recorded from a moment on, by the wall clock of who stored it.
+func HistoryFrom(t time.Time) string { return fmt.Sprintf("%016x", max(0, t.UnixMicro()-1)) }
 
 func (m *Manager) history(ctx context.Context, name, cursor string, limit int) ([]HistoryEntry, string, error) {
 	prefix := historyKey + name + "#"

@@ -110,7 +110,7 @@ func (c *conn) ping() *wire.Ping {
 	p := new(wire.Ping)
 	if vouched {
 		for _, held := range session.Held() {
-			if token, expires := c.lockToken(session, held); token != "" {
+			if token, expires := c.srv.lockToken(c.userID(), session, held); token != "" {
 				p.Locks = append(p.Locks, wire.LockGrant{Resource: held.Resource, Fence: held.Fence, Token: token, ExpiresIn: expires})
 			}
 		}
@@ -125,17 +125,17 @@ func (c *conn) ping() *wire.Ping {
 }
 
 // lockToken proves a confirmed hold for as long as it is sure; nothing if that is hardly any time.
-func (c *conn) lockToken(session *editlock.Conn, held editlock.HeldLock) (token string, expiresIn wire.Seconds) {
+func (s *Server) lockToken(user string, session *editlock.Conn, held editlock.HeldLock) (token string, expiresIn wire.Seconds) {
 	now := time.Now()
 	until := now.Round(0).Add(held.Until.Sub(now)).Truncate(time.Second) // a token counts in whole seconds of wall time
 	if until.Sub(now.Round(0)) <= 0 {
 		return "", 0
 	}
-	token, err := wire.SignLock(c.srv.opts.LockKey, wire.Lock{
-		User: c.userID(), Session: session.Session(), Resource: held.Resource, Fence: held.Fence, Issued: now, Expires: until,
+	token, err := wire.SignLock(s.opts.LockKey, wire.Lock{
+		User: user, Session: session.Session(), Resource: held.Resource, Fence: held.Fence, Issued: now, Expires: until,
 	})
 	if err != nil {
-		c.srv.log.Error("a lock token could not be signed", "conn", c.number, "err", err)
+		s.log.Error("a lock token could not be signed", "session", session.Session(), "err", err)
 		return "", 0
 	}
 	return token, wire.In(until.Sub(now.Round(0)))

@@ -57,6 +57,15 @@ type Options struct {
 	// HandshakeRate limits new connections a second, with as much again at once. 0 means 1,000.
 	HandshakeRate int
 
+	// RequestRate limits the requests of HTTP for programs: so many a second for each user, with twice as many at once, and ten times
+	// that for an address. 0 means 50.
+	RequestRate int
+	// MaxPrograms is how many sessions of programs are kept, of all users together. How many a user may have the Manager says. 0 means 10,000.
+	MaxPrograms int
+	// MaxWaits is how many requests may wait for a lock; of one user, MaxPerUser. One that is too many is answered at
+	// once, and keeps its place. 0 means 500.
+	MaxWaits int
+
 	// Logger is where the server says what an operator should know. nil means slog.Default(). It logs no token.
 	Logger *slog.Logger
 }
@@ -89,6 +98,9 @@ func (o Options) withDefaults(heartbeat, pong time.Duration) (Options, error) {
 	num(&o.MaxPerAddress, 100)
 	num(&o.MaxConnections, 100_000)
 	num(&o.HandshakeRate, 1000)
+	num(&o.RequestRate, 50)
+	num(&o.MaxPrograms, 10_000)
+	num(&o.MaxWaits, 500)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -101,8 +113,9 @@ func (o Options) withDefaults(heartbeat, pong time.Duration) (Options, error) {
 	must(o.Heartbeat > 0 && o.PongTimeout > 0 && o.HelloTimeout > 0 && o.WriteTimeout > 0 && o.RequestTimeout > 0 && o.DrainTime > 0,
 		"a duration is below zero")
 	must(o.MaxMessage >= 1024 && o.MaxMessage <= 1<<20, "MaxMessage is %d; it must be 1 KiB to 1 MiB", o.MaxMessage)
-	must(o.Rate > 0 && o.Burst > 0 && o.Outbox > 0 && o.MaxPerUser > 0 && o.MaxPerAddress > 0 && o.MaxConnections > 0 && o.HandshakeRate > 0,
-		"a limit is below zero")
+	must(o.Rate > 0 && o.Burst > 0 && o.Outbox > 0 && o.MaxPerUser > 0 && o.MaxPerAddress > 0 && o.MaxConnections > 0 && o.HandshakeRate > 0 &&
+		o.RequestRate > 0 && o.RequestRate <= 100_000 && o.MaxPrograms > 0 && o.MaxWaits > 0,
+		"a limit is below zero, or beyond all bounds")
 	if o.LockKey == nil || !o.LockKey.CanSign() {
 		errs = append(errs, errors.New("server: LockKey is missing, or is only the public half of a key: it has to sign"))
 	} else if o.ResumeSecret == nil {

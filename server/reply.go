@@ -110,8 +110,21 @@ func (c *conn) render(e entry) []byte {
 	return frame
 }
 
-// snapshot writes a snapshot as the wire has it.
+// snapshot writes a snapshot as the wire has it, with the proof of a hold.
 func (c *conn) snapshot(session *editlock.Conn, s editlock.Snapshot) wire.Snapshot {
+	w := plain(s)
+	if s.Mine.State == editlock.MineHeld {
+		for _, held := range session.Held() {
+			if held.Resource == s.Resource && held.Fence == s.Mine.Fence {
+				w.Mine.Token, w.Mine.ExpiresIn = c.srv.lockToken(c.userID(), session, held)
+			}
+		}
+	}
+	return w
+}
+
+// plain writes a snapshot as the wire has it.
+func plain(s editlock.Snapshot) wire.Snapshot {
 	now := time.Now()
 	w := wire.Snapshot{
 		Resource: s.Resource, Revision: s.Revision, State: wire.State(s.State),
@@ -132,15 +145,8 @@ func (c *conn) snapshot(session *editlock.Conn, s editlock.Snapshot) wire.Snapsh
 	w.Mine = &wire.Mine{
 		State: string(s.Mine.State), Position: s.Mine.Position, Since: forPeople(s.Mine.Since), Fence: s.Mine.Fence,
 	}
-	switch s.Mine.State {
-	case editlock.MineGranted:
+	if s.Mine.State == editlock.MineGranted {
 		w.Mine.ConfirmWithin = wire.In(s.Mine.ConfirmBy.Sub(now))
-	case editlock.MineHeld:
-		for _, held := range session.Held() {
-			if held.Resource == s.Resource && held.Fence == s.Mine.Fence {
-				w.Mine.Token, w.Mine.ExpiresIn = c.lockToken(session, held)
-			}
-		}
 	}
 	return w
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/editlock/editlock/wire"
 )
 
-// Server is an http.Handler with the routes /v1/socket, /v1/stream/, /v1/bye, /healthz and /readyz. Mount it under a base with
+// Server is an http.Handler with the routes /v1/socket, /v1/stream/, /v1/bye, HTTP for programs (OpenAPI describes it), /healthz and /readyz. Mount it under a base with
 // http.StripPrefix. Its methods may be called from several goroutines.
 type Server struct {
 	m         *editlock.Manager
@@ -31,6 +31,7 @@ type Server struct {
 	wheel     *wheel
 	pool      *pool
 	strangers strangers
+	api       *api
 
 	ctx      context.Context // of the work on requests
 	cancel   context.CancelFunc
@@ -58,7 +59,7 @@ func New(m *editlock.Manager, opts Options) (*Server, error) {
 	}
 	s := &Server{
 		m: m, opts: opts, log: opts.Logger, mux: http.NewServeMux(), upgrader: newUpgrader(opts),
-		admission: newAdmission(opts), wheel: newWheel(opts.Heartbeat),
+		admission: newAdmission(opts), api: newAPI(opts), wheel: newWheel(opts.Heartbeat),
 		conns: map[*conn]struct{}{}, bySession: map[string]*conn{}, streams: map[string]*stream{}, empty: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -68,22 +69,31 @@ func New(m *editlock.Manager, opts Options) (*Server, error) {
 	s.mux.HandleFunc("POST /v1/bye", s.serveBye)
 	s.mux.HandleFunc("GET /healthz", s.serveHealth)
 	s.mux.HandleFunc("GET /readyz", s.serveReady)
+	s.mux.HandleFunc("GET /v1/openapi.json", s.serveDocument)
+	s.mux.HandleFunc(catchAll, s.serveAPI)
 	go s.wheel.run()
 	return s, nil
 }
 
 // ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if named(r.URL.Path) {
+		s.serveAPI(w, r) // the mux would redirect what is no clean path, and so to another resource
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
 
 // Stats are counts for the operator and for tests.
 type Stats struct {
 	Connections int   // open now
+	Programs    int   // sessions of programs, which come by requests
 	Panics      int64 // that ended a connection each
 }
 
 // Stats returns the counts of this moment.
 func (s *Server) Stats() Stats {
-	return Stats{Connections: s.admission.count(), Panics: s.panics.Load()}
+	return Stats{Connections: s.admission.count(), Programs: len(s.api.programs.list()), Panics: s.panics.Load()}
 }
 
 // adopt makes a new connection known, unless the server is closed.
@@ -146,7 +156,7 @@ func (s *Server) all() []*conn {
 // a part of the time that there is, so that they do not all arrive elsewhere at once. It returns when all
 // have gone, or the time is up, or ctx ends. Call Close after it.
 func (s *Server) Drain(ctx context.Context) {
-	s.draining.Store(true)
+	s.stopWaiting()
 	s.m.Drain()
 	end := time.Now().Add(s.opts.DrainTime)
 	ctx, cancel := context.WithDeadline(ctx, end)
@@ -171,7 +181,7 @@ func (s *Server) Drain(ctx context.Context) {
 // Close closes every connection with 1012, which tells clients to come back and resume, and stops. It waits for the
 // connections to end, at most until ctx does.
 func (s *Server) Close(ctx context.Context) error {
-	s.draining.Store(true)
+	s.stopWaiting()
 	s.mu.Lock()
 	first := !s.closed
 	s.closed = true
@@ -191,11 +201,21 @@ func (s *Server) Close(ctx context.Context) error {
 		<-s.empty
 	}
 	if first {
+		for _, p := range s.api.programs.list() {
+			p.conn.Disconnect() // their sessions go on, here or elsewhere
+		}
 		s.cancel()
 		close(s.wheel.stop)
 	}
 	<-s.wheel.done
 	return err
+}
+
+// stopWaiting makes readiness fail, and sends away the requests that wait.
+func (s *Server) stopWaiting() {
+	if !s.draining.Swap(true) {
+		close(s.api.stopping)
+	}
 }
 
 // pause waits, and reports whether ctx goes on.
@@ -267,7 +287,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *wire.Problem)
 	h.Set("Content-Type", wire.ProblemType)
 	h.Set("Cache-Control", "no-store")
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
-		h.Set("Retry-After", "2")
+		h.Set("Retry-After", retryAfter(p))
 	}
 	if r.ContentLength != 0 && r.ProtoMajor == 1 {
 		h.Set("Connection", "close") // a body that nobody reads is not waited for

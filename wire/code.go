@@ -40,6 +40,9 @@ const (
 	OriginForbidden Code = "origin_forbidden" // the page's origin is not allowed
 	BadHandshake    Code = "bad_handshake"    // not a WebSocket handshake of this protocol, or not a request of a stream
 	NoStream        Code = "no_stream"        // no stream of this name and key is here
+	NotFound        Code = "not_found"        // there is no such address; what nobody holds is no such thing
+	BadMethod       Code = "bad_method"       // the address is known, but not with this method
+	TooLarge        Code = "too_large"        // the body of the request is
 )
 
 // Status is the HTTP status that says the same as the code.
@@ -47,6 +50,12 @@ func (c Code) Status() int {
 	switch c {
 	case BadJSON, BadFrame, BadRequest, BadResource, BadHandshake:
 		return http.StatusBadRequest
+	case NotFound:
+		return http.StatusNotFound
+	case BadMethod:
+		return http.StatusMethodNotAllowed
+	case TooLarge:
+		return http.StatusRequestEntityTooLarge
 	case Unauthenticated:
 		return http.StatusUnauthorized
 	case Forbidden, OriginForbidden:
@@ -127,6 +136,12 @@ type Problem struct {
 	Detail string  `json:"detail"` // for people; says what to do
 	Code   Code    `json:"code"`
 	Holder *Holder `json:"holder,omitzero"` // with Locked, where it is known
+
+	// Of HTTP for programs alone.
+	Snapshot   *Snapshot   `json:"snapshot,omitzero"`    // what holds now; with Locked, where a place in the queue was taken
+	Session    string      `json:"session,omitzero"`     // that goes on, and keeps its place
+	RetryAfter Seconds     `json:"retry_after,omitzero"` // as in the header, but exact
+	Ended      []EndedHold `json:"ended,omitzero"`       // with SessionOver: how what it held ended, as far as that is known
 }
 
 // Encode writes the body.

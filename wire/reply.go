@@ -101,6 +101,7 @@ type Holder struct {
 	Name    string    `json:"name"`
 	Since   time.Time `json:"since"`
 	HeldFor Seconds   `json:"held_for"`
+	Fence   int64     `json:"fence,omitzero"` // over HTTP alone
 	You     bool      `json:"you"`
 	Yours   bool      `json:"yours"`
 }
