@@ -13,6 +13,9 @@ import (
 type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Show it working: two people, one record, and every way to get it stuck."`
 	Serve   serveCmd   `cmd:"" help:"Serve edit locks to the pages and programs of an application."`
+	Ls      lsCmd      `cmd:"" help:"List what is held or waited for."`
+	History historyCmd `cmd:"" help:"Say who held a resource, and why it ended."`
+	Release releaseCmd `cmd:"" help:"End the hold of somebody else, as an administrator."`
 	Token   tokenCmd   `cmd:"" help:"Make an access token, for trying things."`
 	Key     keyCmd     `cmd:"" help:"Make a key."`
 	Script  scriptCmd  `cmd:"" help:"Print the browser's script, for the static files of the application."`

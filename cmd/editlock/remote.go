@@ -129,7 +129,7 @@ func (r *remote) call(ctx context.Context, method, path string, in, out any) err
 		return r.problem(resp, text)
 	}
 	if err := json.Unmarshal(text, out); err != nil {
-		return &exit{exitUnreachable, fmt.Errorf("what answers at %s is not editlock; is the base path right? (%w)", r.Server, err)}
+		return &exit{exitUnreachable, fmt.Errorf("what answers at %s is no editlock server (%w); is the base path right?", r.Server, err)}
 	}
 	return nil
 }
@@ -140,14 +140,14 @@ func (r *remote) unreachable(err error) error {
 	if errors.As(err, &asked) {
 		err = asked.Err
 	}
-	return &exit{exitUnreachable, fmt.Errorf("no server answers at %s: %w. Is it running there? --server or EDITLOCK_SERVER says where", r.Server, err)}
+	return &exit{exitUnreachable, fmt.Errorf("no server answers at %s (%w). Is it running there? --server or EDITLOCK_SERVER says where", r.Server, err)}
 }
 
 // problem makes an error of an answer that is none.
 func (r *remote) problem(resp *http.Response, text []byte) error {
 	var p wire.Problem
 	if json.Unmarshal(text, &p) != nil || p.Code == "" {
-		return &exit{exitUnreachable, fmt.Errorf("what answers at %s is not editlock: %s; is the base path right?", r.Server, resp.Status)}
+		return &exit{exitUnreachable, fmt.Errorf("what answers at %s is no editlock server (%s); is the base path right?", r.Server, resp.Status)}
 	}
 	return &exit{exitFor(p.Code), fmt.Errorf("the server refused (%s): %s", p.Code, strings.TrimSuffix(p.Detail, "."))}
 }

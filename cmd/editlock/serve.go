@@ -224,7 +224,6 @@ func (c *serveCmd) routes(locks http.Handler) http.Handler {
 	prefix := strings.TrimSuffix(base, "/")
 	mux := http.NewServeMux()
 	below := http.StripPrefix(prefix, locks)
-	mux.Handle(prefix+"/v1/", below)
 	mux.Handle("GET "+prefix+"/{script}", web.Handler())
 	for _, health := range []string{"/healthz", "/readyz"} {
 		mux.Handle("GET "+health, locks)
@@ -232,5 +231,12 @@ func (c *serveCmd) routes(locks http.Handler) http.Handler {
 			mux.Handle("GET "+prefix+health, below)
 		}
 	}
-	return mux
+	// The mux would redirect a name that is no clean path, and so to another resource.
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, prefix+"/v1/") {
+			below.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
