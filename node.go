@@ -68,6 +68,20 @@ func (m *Manager) live() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	renewed, failing := time.Now(), false
+	renew := func() {
+		renewed = time.Now()
+		err := m.renew()
+		switch {
+		case m.ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			m.log.Error("the node cannot renew its life; nothing will be acknowledged until it can", "error", err)
+		case err == nil && failing:
+			m.log.Info("the node can renew its life again")
+		}
+		failing = err != nil
+		m.observer.Renewed(err)
+	}
 	for {
 		select {
 		case <-m.ctx.Done():
@@ -75,20 +89,12 @@ func (m *Manager) live() {
 		case <-tick.C:
 		}
 		if time.Since(renewed) >= renewEvery {
-			renewed = time.Now()
-			err := m.renew()
-			switch {
-			case m.ctx.Err() != nil:
-				return
-			case err != nil && !failing:
-				m.log.Error("the node cannot renew its life; nothing will be acknowledged until it can", "error", err)
-			case err == nil && failing:
-				m.log.Info("the node can renew its life again")
-			}
-			failing = err != nil
-			m.observer.Renewed(err)
+			renew()
 		}
-		m.sweep()
+		if m.sweep() && m.ctx.Err() == nil { // somebody's time is over, if the store was there all the time
+			renew()
+			m.sweep()
+		}
 	}
 }
 
@@ -116,8 +122,8 @@ func (m *Manager) renew() error {
 	if m.life.Gap(last, now) {
 		m.observer.Gap(now.Sub(last))
 		m.log.Warn("there was no confirmed renewal for too long; every session gets its time afresh", "gap", now.Sub(last).Round(time.Second))
-		m.afresh(id, now)
 	}
+	m.afresh(id, last, now)
 	n.mu.Lock()
 	n.rev, n.record, n.renewed = got, record, sent
 	if m.life.Gap(last, now) {
@@ -218,19 +224,29 @@ func (m *Manager) rehome(s *session) {
 	}
 }
 
-// afresh gives every session of this node its time again.
-func (m *Manager) afresh(id string, now time.Time) {
+// afresh gives every session of this node the time that was not its fault, after a renewal that is confirmed at now and follows
+// one that was sent at last.
+func (m *Manager) afresh(id string, last, now time.Time) {
+	if now.Sub(last) <= m.life.Stride {
+		return
+	}
 	for _, s := range m.all() {
 		s.mu.Lock()
-		if s.node == id {
+		switch {
+		case s.node != id:
+		case m.life.Gap(last, now):
 			s.pulse = m.life.Afresh(s.pulse, now)
+		default:
+			s.pulse = m.life.Spared(s.pulse, last, now)
 		}
 		s.mu.Unlock()
 	}
 }
 
-// sweep ends the sessions whose time is over: of this node by their silence, of others by their node's.
-func (m *Manager) sweep() {
+// sweep ends the sessions whose time is over: of this node by their silence, of others by their node's. Silence counts up to
+// the last confirmed renewal, since nobody could come back while the store was down. It reports whether another renewal would
+// end somebody.
+func (m *Manager) sweep() (more bool) {
 	now := time.Now()
 	n := &m.node
 	n.mu.Lock()
@@ -240,7 +256,7 @@ func (m *Manager) sweep() {
 	n.mu.Unlock()
 	m.doubt(now, renewed)
 	if !vouches {
-		return // our own outage does not count against anybody
+		return false // our own outage does not count against anybody
 	}
 	m.reconcile(now)
 	ended := map[string]bool{}
@@ -250,9 +266,11 @@ func (m *Manager) sweep() {
 		mine, before, left := node == self, s.over, s.pulse.Left
 		switch {
 		case over || s.here || s.asks != nil: // one of this process ends by its Close only
-		case mine && s.pulse.Over(now):
+		case mine && s.pulse.Over(renewed):
 			s.over, s.since, over = true, s.pulse.Deadline, true
-		case !mine:
+		case mine:
+			more = more || s.pulse.Over(now)
+		default:
 			silence, counted := silences[node]
 			if !counted || m.life.Left(silence, rev, m.cfg.TTL) > 0 {
 				break
@@ -279,6 +297,7 @@ func (m *Manager) sweep() {
 		}
 		m.finish(s)
 	}
+	return more
 }
 
 // endNode marks a silent node as ended, which stops it, before the first of its sessions is ended.

@@ -188,6 +188,38 @@ func TestStoreOutageEndsNobody(t *testing.T) {
 	})
 }
 
+// Faults: D1, D12. Who lost the connection just before the store failed cannot come back, since a resume is stored. That
+// time is ours, also in an outage that is too short for everybody to get their time afresh.
+func TestShortStoreOutageCountsAgainstNobody(t *testing.T) {
+	for _, outage := range []time.Duration{6 * time.Second, 9 * time.Second, 14 * time.Second, 30 * time.Second} {
+		t.Run(outage.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := &faulty{Store: mem.New()}
+				m := open(t, st, editlock.Config{TTL: 10 * time.Second})
+				holders, waiters, fences := fifty(t, m)
+				pass(5 * time.Second)
+				for _, p := range append(holders, waiters...) {
+					p.silent()
+				}
+				pass(3 * time.Second)
+				st.fail(down)
+				pass(outage)
+				st.fail(nil)
+				pass(4 * time.Second) // renewals come every 2 s, and until one is confirmed the node vouches for nothing
+				for i := range holders {
+					if err := errors.Join(holders[i].back(m), waiters[i].back(m)); err != nil {
+						t.Fatal(err)
+					}
+					if got := waiters[i].conn.Snapshots(); len(got) != 1 || got[0].Mine.State != editlock.MineWaiting {
+						t.Fatalf("the waiter came back to %+v", got)
+					}
+				}
+				stillSo(t, holders, waiters, fences)
+			})
+		})
+	}
+}
+
 // Faults: D2, D3. Commits whose outcome nobody learns: written, or not, or written later.
 func TestUnknownOutcomeGrantsOnce(t *testing.T) {
 	for _, how := range []string{"written", "not written", "written late"} {

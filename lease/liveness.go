@@ -41,7 +41,8 @@ func (l Liveness) Fresh() time.Duration { return max(l.Amnesty, l.Vouch+l.TTL+l.
 // The moment of sending counts, because others count from a moment at which they saw the renewal, which
 // is later than it was sent, but may be long before its confirmation arrived.
 //
-// A node that does not vouch must not count the silence of its own sessions either.
+// A node that does not vouch must not count the silence of its own sessions either, and one that does only up to renewed:
+// whether the time since then was good for anybody to come back, the next renewal will show.
 func (l Liveness) Vouches(now, renewed, polled time.Time) bool {
 	return !renewed.IsZero() && !polled.IsZero() && now.Sub(renewed) <= l.Vouch && now.Sub(polled) <= l.Vouch
 }
@@ -84,6 +85,25 @@ func (l Liveness) ByeSeen(p Pulse, now time.Time) Pulse {
 // gets as much as the others: it may be a reload that could not reach us.
 func (l Liveness) Afresh(p Pulse, now time.Time) Pulse {
 	if d := now.Add(l.Fresh()); d.After(p.Deadline) {
+		p.Deadline = d
+	}
+	return p
+}
+
+// Spared returns the pulse after two confirmed renewals of the node, of which the earlier was sent at last and the later is
+// confirmed at now. If there is more between them than one renewal may add to a count, something of ours was down: nobody
+// could come back, since a resume is stored, so none of that time is counted. It never shortens, and gives no more than
+// a sign of life at now would.
+func (l Liveness) Spared(p Pulse, last, now time.Time) Pulse {
+	gap := now.Sub(last)
+	if gap <= l.Stride {
+		return p
+	}
+	d := p.Deadline.Add(gap)
+	if most := now.Add(l.TTL); d.After(most) {
+		d = most
+	}
+	if d.After(p.Deadline) {
 		p.Deadline = d
 	}
 	return p

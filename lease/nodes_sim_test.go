@@ -124,9 +124,11 @@ func (n *simNode) renew() {
 			}
 			return
 		}
-		if s.l.Gap(n.renewed, s.time()) {
-			for i, p := range n.pulses {
+		for i, p := range n.pulses {
+			if s.l.Gap(n.renewed, s.time()) {
 				n.pulses[i] = s.l.Afresh(p, s.time())
+			} else {
+				n.pulses[i] = s.l.Spared(p, n.renewed, s.time())
 			}
 		}
 		n.rev, n.renewed = rev, sent
@@ -169,7 +171,7 @@ func (n *simNode) sweep() {
 		}
 		if n.over[i] == c.rev {
 			n.end(c) // again, until it is done
-		} else if p, own := n.pulses[i]; own && c.node == n.id && p.Over(s.time()) {
+		} else if p, own := n.pulses[i]; own && c.node == n.id && p.Over(n.renewed) {
 			delete(n.pulses, i)
 			n.over[i] = c.rev
 			n.end(c)
