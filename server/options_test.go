@@ -20,7 +20,6 @@ import (
 )
 
 // Every connection, whatever became of it, leaves no goroutine behind.
-// Faults: N7
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t *testing.T) *editlock.Manager {

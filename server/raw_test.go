@@ -25,8 +25,10 @@ func (w *world) rawDial() *raw {
 	}
 	w.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patience))
-	return &raw{w.TB, c, bufio.NewReader(c)}
+	return newRaw(w.TB, c)
 }
+
+func newRaw(t testing.TB, c net.Conn) *raw { return &raw{t, c, bufio.NewReader(c)} }
 
 func (w *world) rawSocket() *raw {
 	w.Helper()
