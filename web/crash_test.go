@@ -67,7 +67,7 @@ func newSite(t *testing.T, ttl time.Duration) *site {
 	mux.HandleFunc("GET /token", s.token)
 	mux.HandleFunc("GET /article", s.show)
 	mux.HandleFunc("POST /save", s.save)
-	srv := httptest.NewServer(mux)
+	srv := httptest.NewServer(noSockets(mux))
 	s.url = srv.URL
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

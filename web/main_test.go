@@ -9,7 +9,7 @@ import (
 )
 
 // chrome is one browser for all tests; each test has its own persons in it.
-var chrome *browser.Browser
+var chrome tabs
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(profile)
-		if chrome, err = browser.Start(profile); err != nil {
+		if chrome.Browser, err = browser.Start(profile); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

@@ -97,6 +97,7 @@ func newPeer(t testing.TB) *peer {
 			go conn.ReadLoop()
 		}
 	})
+	mux.Handle("POST /editlock/v1/stream/{name}", &bridges{p: p, of: map[string]*bridge{}})
 	mux.HandleFunc("POST /editlock/v1/bye", p.bye)
 	mux.HandleFunc("/editlock/token", func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
@@ -116,7 +117,7 @@ func newPeer(t testing.TB) *peer {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		page(w, r)
 	})
-	p.srv = httptest.NewServer(mux)
+	p.srv = httptest.NewServer(noSockets(mux))
 	t.Cleanup(func() {
 		p.mu.Lock()
 		for conn := range p.links {

@@ -29,6 +29,32 @@ function left(belief, now) {
   return belief.lapsed ? 0 : belief.span - elapsed(belief.from, now);
 }
 
+// src/events.ts
+var Events = class {
+  rest = "";
+  event = "";
+  data = [];
+  /** The events that this piece completes. */
+  take(piece) {
+    const lines = (this.rest + piece).split("\n");
+    this.rest = lines.pop() ?? "";
+    const complete = [];
+    for (const line2 of lines) this.line(line2.endsWith("\r") ? line2.slice(0, -1) : line2, complete);
+    return complete;
+  }
+  line(line2, complete) {
+    if (!line2) {
+      if (this.data.length) complete.push({ event: this.event || "message", data: this.data.join("\n") });
+      this.event = "";
+      this.data = [];
+      return;
+    }
+    const [, name, value2 = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line2) ?? [];
+    if (name === "event") this.event = value2;
+    if (name === "data") this.data.push(value2);
+  }
+};
+
 // src/protocol.ts
 var subprotocol = "editlock.v1";
 function isFields(value2) {
@@ -191,247 +217,6 @@ function sessionOver(code) {
   return code === 4302 || code === 4303 || code === 4304;
 }
 
-// src/link.ts
-var EditlockError = class extends Error {
-  constructor(code, message, retryAfter = 0, frame = null) {
-    super(message);
-    this.code = code;
-    this.retryAfter = retryAfter;
-    this.frame = frame;
-  }
-  code;
-  retryAfter;
-  frame;
-  name = "EditlockError";
-};
-var patience = 10;
-var Link = class {
-  constructor(url, token, credentials, clock, events) {
-    this.token = token;
-    this.clock = clock;
-    this.events = events;
-    this.heard = this.helloSent = clock();
-    this.socket = new WebSocket(url, subprotocol);
-    this.socket.onopen = () => this.hello(credentials);
-    this.socket.onmessage = (message) => this.received(message.data);
-    this.socket.onclose = (close) => this.end(close.code);
-    this.arm(patience);
-  }
-  token;
-  clock;
-  events;
-  welcome = null;
-  /** Whether there was ever a connection. */
-  opened = false;
-  /** When anything arrived last. */
-  heard;
-  socket;
-  waiters = /* @__PURE__ */ new Map();
-  belief = null;
-  helloSent;
-  fault = null;
-  lastId = 0;
-  watchdog = 0;
-  over = false;
-  /** Whether what came over this connection still vouches for the session: a bare disconnect changes nothing. */
-  sure() {
-    if (!this.belief) return false;
-    this.belief = check(this.belief, this.clock());
-    return !this.belief.lapsed;
-  }
-  request(request2) {
-    return new Promise((resolve, reject) => {
-      if (this.over || !this.welcome) return reject(disconnected());
-      this.waiters.set(this.send(request2), { resolve, reject });
-    });
-  }
-  /** Closes without a word to the events; open requests are rejected. */
-  close() {
-    if (this.over) return;
-    this.finish();
-    this.socket.close(1e3);
-  }
-  hello(credentials) {
-    this.opened = true;
-    this.helloSent = this.clock();
-    this.send({ type: "hello", token: this.token, ...credentials });
-  }
-  send(request2) {
-    const id = ++this.lastId;
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ id, ...request2 }));
-    return id;
-  }
-  received(data) {
-    if (this.over || typeof data !== "string") return;
-    const frame = parseFrame(data);
-    if (!frame) return;
-    this.heard = this.clock();
-    if (frame.type === "ping") return this.ping(frame);
-    this.dispatch(frame);
-  }
-  ping(frame) {
-    const now = this.heard;
-    if (this.belief) {
-      this.belief = ponged(acknowledged(this.belief, frame.ack, now), frame.ping, now);
-    }
-    this.socket.send(JSON.stringify({ type: "pong", ping: frame.ping }));
-    this.armForPing();
-    this.events.pinged(this, frame);
-  }
-  dispatch(frame) {
-    switch (frame.type) {
-      case "welcome":
-        this.welcome = frame;
-        this.belief = begin(this.helloSent, frame.ttl, frame.margin);
-        this.armForPing();
-        return this.events.welcomed(this, frame);
-      case "ok":
-        this.waiters.get(frame.id)?.resolve(frame);
-        this.waiters.delete(frame.id);
-        return;
-      case "error": {
-        const error = new EditlockError(frame.code, frame.message, frame.retry_after, frame.snapshot);
-        if (!this.welcome) {
-          this.fault = error;
-          if (frame.code === "resume_refused") this.hello(this.events.fresh());
-          return;
-        }
-        this.waiters.get(frame.id)?.reject(error);
-        this.waiters.delete(frame.id);
-        return;
-      }
-      case "snapshot":
-        return this.events.pushed(this, frame.snapshot);
-      case "move":
-        return this.events.moving(this, frame.within);
-    }
-  }
-  armForPing() {
-    const welcome = this.welcome;
-    if (welcome) this.arm(welcome.heartbeat * 1.1 + welcome.pong_timeout);
-  }
-  arm(seconds) {
-    clearTimeout(this.watchdog);
-    this.watchdog = window.setTimeout(() => {
-      this.socket.close(1e3);
-      this.end(1006);
-    }, seconds * 1e3);
-  }
-  end(code) {
-    if (this.over) return;
-    this.finish();
-    this.events.closed(this, code, this.fault);
-  }
-  finish() {
-    this.over = true;
-    clearTimeout(this.watchdog);
-    for (const waiter of this.waiters.values()) waiter.reject(disconnected());
-    this.waiters.clear();
-  }
-};
-function disconnected() {
-  return new EditlockError("disconnected", "The connection to the lock server is gone. It comes back by itself.");
-}
-
-// src/access.ts
-var Access = class {
-  constructor(auth, clock) {
-    this.auth = auth;
-    this.clock = clock;
-    this.since = clock();
-  }
-  auth;
-  clock;
-  token = "";
-  since;
-  lifetime = 0;
-  /** A token was accepted: one that is refused from now on is somebody's who was logged in. */
-  good = false;
-  /** A token that is good for some seconds yet. */
-  async get() {
-    if (!this.token || this.left() < 15) await this.renew();
-    return this.token;
-  }
-  /** A new token, whatever there was. Rejects with `unauthenticated` or `token_unavailable`. */
-  async renew() {
-    this.token = (typeof this.auth === "string" ? await fetchToken(this.auth) : await ask(this.auth, this.good)).trim();
-    this.lasts(30);
-    return this.token;
-  }
-  /** The server has taken the token in use. */
-  accepted(seconds) {
-    this.good = true;
-    if (seconds > 0) this.lasts(seconds);
-  }
-  /** Says whose fault it is that the server refuses the token: nobody's log-in, if it has never taken one. */
-  refused(error) {
-    if (error.code !== "unauthenticated" || this.good) return error;
-    const source = typeof this.auth === "string" ? this.auth : "the function auth";
-    return new EditlockError("token_refused", `The lock server refuses the access token from ${source}: ${error.message}`);
-  }
-  lasts(seconds) {
-    this.since = this.clock();
-    this.lifetime = seconds;
-  }
-  forget() {
-    this.token = "";
-  }
-  /** Whether to get the next one, some heartbeats early: hidden pages run no timer in time. */
-  due(heartbeat) {
-    return this.left() < Math.min(60, this.lifetime / 3) + 2 * heartbeat;
-  }
-  left() {
-    return this.lifetime - elapsed(this.since, this.clock());
-  }
-};
-function unavailable(source, cause) {
-  return new EditlockError("token_unavailable", `The page could not get an access token: ${source} ${cause}.`);
-}
-async function ask(auth, good2) {
-  let token;
-  try {
-    token = await auth();
-  } catch (error) {
-    if (error instanceof EditlockError) throw error;
-    throw unavailable("the function auth", `failed: ${String(error)}`);
-  }
-  if (typeof token === "string" && token.trim()) return token;
-  if (good2) throw new EditlockError("unauthenticated", "The function auth gives no access token any more. Log in again.");
-  throw unavailable("the function auth", "gave none");
-}
-async function fetchToken(url) {
-  let answer2, text2;
-  try {
-    answer2 = await fetch(url, {
-      credentials: "same-origin",
-      cache: "no-store",
-      headers: { Accept: "application/json, text/plain" }
-    });
-    text2 = await answer2.text();
-  } catch (error) {
-    throw unavailable(url, `cannot be reached: ${String(error)}`);
-  }
-  const { status: status2 } = answer2;
-  if (status2 === 401 || status2 === 403) {
-    throw new EditlockError("unauthenticated", `No access token: ${url} answered ${status2}. Log in again.`);
-  }
-  const said = `answered ${status2}${answer2.redirected ? `, redirected to ${answer2.url}` : ""}`;
-  if (!answer2.ok) throw unavailable(url, said);
-  const html = /html/.test(answer2.headers.get("Content-Type") ?? "") || text2.trimStart().startsWith("<");
-  if (html) throw unavailable(url, `${said}, with HTML instead of a token`);
-  const token = text2.trimStart().startsWith("{") ? tokenIn(text2) : text2.trim();
-  if (!token) throw unavailable(url, `${said}, without a token`);
-  return token;
-}
-function tokenIn(json) {
-  try {
-    const { token } = JSON.parse(json);
-    return typeof token === "string" ? token.trim() : "";
-  } catch {
-    return "";
-  }
-}
-
 // src/slot.ts
 var letGo = 2e3;
 var answer = 500;
@@ -571,14 +356,461 @@ function framePath() {
   return path.length ? path.join(".") : "top";
 }
 
+// src/pipe.ts
+function openPipe(way, base, events) {
+  return way === "websocket" ? openSocket(base, events) : new Stream(base, way === "poll", events);
+}
+function socketUrl(base) {
+  return `${base.replace(/^http/, "ws")}/v1/socket`;
+}
+function openSocket(base, events) {
+  const socket = new WebSocket(socketUrl(base), subprotocol);
+  socket.onopen = () => {
+    events.opened();
+    events.ready();
+  };
+  socket.onmessage = (message) => events.received(message.data);
+  socket.onclose = (close) => events.closed(close.code);
+  return {
+    send: (text2) => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(text2);
+    },
+    close: () => socket.close(1e3)
+  };
+}
+var most = { frames: 20, characters: 16 << 10 };
+var tries = 3;
+var lastWords = 1e3;
+var Stream = class {
+  constructor(base, polls, events) {
+    this.polls = polls;
+    this.events = events;
+    this.url = `${base}/v1/stream/${random()}`;
+    queueMicrotask(() => events.ready());
+  }
+  polls;
+  events;
+  url;
+  over = new AbortController();
+  waiting = [];
+  key = "";
+  posts = 0;
+  begun = false;
+  posting = false;
+  send(text2) {
+    this.waiting.push(text2);
+    if (this.begun) return void this.post();
+    this.begun = true;
+    void this.receive();
+  }
+  close() {
+    this.over.abort();
+  }
+  end(code) {
+    if (this.over.signal.aborted) return;
+    this.close();
+    this.events.closed(code);
+  }
+  request(head, frames) {
+    return fetch(this.url, {
+      method: "POST",
+      cache: "no-store",
+      credentials: "same-origin",
+      signal: this.over.signal,
+      headers: { "Content-Type": "text/plain" },
+      body: [JSON.stringify(head), ...frames, ""].join("\n")
+    });
+  }
+  async receive() {
+    try {
+      let answer2 = await this.request({ open: this.polls ? "poll" : "stream" }, this.waiting.splice(0));
+      for (let poll = 2; await this.read(answer2); poll++) answer2 = await this.request({ key: this.key, poll }, []);
+    } catch {
+    }
+    this.end(1006);
+  }
+  /** Reads an answer to its end, and says whether to ask for another. */
+  async read(answer2) {
+    if (!answer2.ok || !answer2.body || !answer2.headers.get("Content-Type")?.startsWith("text/event-stream")) return false;
+    const reader = answer2.body.getReader();
+    const decoder = new TextDecoder();
+    const events = new Events();
+    for (; ; ) {
+      const { done, value: value2 } = await reader.read();
+      if (done) return this.polls && this.key !== "";
+      for (const { event, data } of events.take(decoder.decode(value2, { stream: true }))) this.take(event, data);
+    }
+  }
+  take(event, data) {
+    if (this.over.signal.aborted) return;
+    if (event === "message") return this.events.received(data);
+    if (event !== "open" && event !== "close") return;
+    const { key: key3, code } = JSON.parse(data);
+    if (event === "close") return this.end(typeof code === "number" ? code : 1006);
+    this.key = String(key3);
+    this.events.opened();
+    void this.post();
+  }
+  /** Posts what waits, one request after the other, so that nothing overtakes. */
+  async post() {
+    if (this.posting || !this.key) return;
+    this.posting = true;
+    while (this.waiting.length && !this.over.signal.aborted) {
+      let size = 0;
+      const end = this.waiting.findIndex((text2, i) => i > 0 && (i >= most.frames || size + text2.length > most.characters) || !(size += text2.length));
+      if (!await this.posted(this.waiting.splice(0, end < 0 ? Infinity : end))) return;
+    }
+    this.posting = false;
+  }
+  async posted(frames) {
+    const head = { key: this.key, post: ++this.posts };
+    for (let i = 0; i < tries && !this.over.signal.aborted; i++) {
+      const status2 = await this.request(head, frames).then((answer2) => answer2.status, () => 0);
+      if (status2 === 204) return true;
+      if (status2 === 404) break;
+    }
+    setTimeout(() => this.end(1006), lastWords);
+    return false;
+  }
+};
+
+// src/link.ts
+var EditlockError = class extends Error {
+  constructor(code, message, retryAfter = 0, frame = null) {
+    super(message);
+    this.code = code;
+    this.retryAfter = retryAfter;
+    this.frame = frame;
+  }
+  code;
+  retryAfter;
+  frame;
+  name = "EditlockError";
+};
+var patience = { opening: 5, welcome: 10 };
+var Link = class {
+  constructor(way, base, token, credentials, clock, events) {
+    this.way = way;
+    this.token = token;
+    this.credentials = credentials;
+    this.clock = clock;
+    this.events = events;
+    this.heard = this.helloSent = clock();
+    this.pipe = openPipe(way, base, this);
+    this.arm(way === "poll" ? patience.welcome : patience.opening);
+  }
+  way;
+  token;
+  credentials;
+  clock;
+  events;
+  welcome = null;
+  /** Whether there was ever a server at the other end. */
+  reached = false;
+  /** Whether it ended because nothing came. */
+  silent = false;
+  /** When anything arrived last. */
+  heard;
+  pipe;
+  waiters = /* @__PURE__ */ new Map();
+  belief = null;
+  helloSent;
+  fault = null;
+  lastId = 0;
+  watchdog = 0;
+  over = false;
+  ready() {
+    if (!this.over) this.hello(this.credentials);
+  }
+  opened() {
+    if (this.over) return;
+    this.reached = true;
+    this.arm(patience.welcome);
+  }
+  /** Whether what came over this connection still vouches for the session: a bare disconnect changes nothing. */
+  sure() {
+    if (!this.belief) return false;
+    this.belief = check(this.belief, this.clock());
+    return !this.belief.lapsed;
+  }
+  request(request2) {
+    return new Promise((resolve, reject) => {
+      if (this.over || !this.welcome) return reject(disconnected());
+      this.waiters.set(this.send(request2), { resolve, reject });
+    });
+  }
+  /** Closes without a word to the events; open requests are rejected. */
+  close() {
+    if (this.over) return;
+    this.finish();
+    this.pipe.close();
+  }
+  hello(credentials) {
+    this.helloSent = this.clock();
+    this.send({ type: "hello", token: this.token, ...credentials });
+  }
+  send(request2) {
+    const id = ++this.lastId;
+    this.pipe.send(JSON.stringify({ id, ...request2 }));
+    return id;
+  }
+  received(data) {
+    if (this.over || typeof data !== "string") return;
+    const frame = parseFrame(data);
+    if (!frame) return;
+    this.heard = this.clock();
+    if (frame.type === "ping") return this.ping(frame);
+    this.dispatch(frame);
+  }
+  ping(frame) {
+    const now = this.heard;
+    if (this.belief) {
+      this.belief = ponged(acknowledged(this.belief, frame.ack, now), frame.ping, now);
+    }
+    this.pipe.send(JSON.stringify({ type: "pong", ping: frame.ping }));
+    this.armForPing();
+    this.events.pinged(this, frame);
+  }
+  dispatch(frame) {
+    switch (frame.type) {
+      case "welcome":
+        this.welcome = frame;
+        this.belief = begin(this.helloSent, frame.ttl, frame.margin);
+        this.armForPing();
+        return this.events.welcomed(this, frame);
+      case "ok":
+        this.waiters.get(frame.id)?.resolve(frame);
+        this.waiters.delete(frame.id);
+        return;
+      case "error": {
+        const error = new EditlockError(frame.code, frame.message, frame.retry_after, frame.snapshot);
+        if (!this.welcome) {
+          this.fault = error;
+          if (frame.code === "resume_refused") this.hello(this.events.fresh());
+          return;
+        }
+        this.waiters.get(frame.id)?.reject(error);
+        this.waiters.delete(frame.id);
+        return;
+      }
+      case "snapshot":
+        return this.events.pushed(this, frame.snapshot);
+      case "move":
+        return this.events.moving(this, frame.within);
+    }
+  }
+  armForPing() {
+    const welcome = this.welcome;
+    if (welcome) this.arm(welcome.heartbeat * 1.1 + welcome.pong_timeout);
+  }
+  arm(seconds) {
+    clearTimeout(this.watchdog);
+    this.watchdog = window.setTimeout(() => {
+      this.silent = true;
+      this.pipe.close();
+      this.closed(1006);
+    }, seconds * 1e3);
+  }
+  closed(code) {
+    if (this.over) return;
+    this.finish();
+    this.events.closed(this, code, this.fault);
+  }
+  finish() {
+    this.over = true;
+    clearTimeout(this.watchdog);
+    for (const waiter of this.waiters.values()) waiter.reject(disconnected());
+    this.waiters.clear();
+  }
+};
+function disconnected() {
+  return new EditlockError("disconnected", "The connection to the lock server is gone. It comes back by itself.");
+}
+
+// src/access.ts
+var Access = class {
+  constructor(auth, clock) {
+    this.auth = auth;
+    this.clock = clock;
+    this.since = clock();
+  }
+  auth;
+  clock;
+  token = "";
+  since;
+  lifetime = 0;
+  /** A token was accepted: one that is refused from now on is somebody's who was logged in. */
+  good = false;
+  /** A token that is good for some seconds yet. */
+  async get() {
+    if (!this.token || this.left() < 15) await this.renew();
+    return this.token;
+  }
+  /** A new token, whatever there was. Rejects with `unauthenticated` or `token_unavailable`. */
+  async renew() {
+    this.token = (typeof this.auth === "string" ? await fetchToken(this.auth) : await ask(this.auth, this.good)).trim();
+    this.lasts(30);
+    return this.token;
+  }
+  /** The server has taken the token in use. */
+  accepted(seconds) {
+    this.good = true;
+    if (seconds > 0) this.lasts(seconds);
+  }
+  /** Says whose fault it is that the server refuses the token: nobody's log-in, if it has never taken one. */
+  refused(error) {
+    if (error.code !== "unauthenticated" || this.good) return error;
+    const source = typeof this.auth === "string" ? this.auth : "the function auth";
+    return new EditlockError("token_refused", `The lock server refuses the access token from ${source}: ${error.message}`);
+  }
+  lasts(seconds) {
+    this.since = this.clock();
+    this.lifetime = seconds;
+  }
+  forget() {
+    this.token = "";
+  }
+  /** Whether to get the next one, some heartbeats early: hidden pages run no timer in time. */
+  due(heartbeat) {
+    return this.left() < Math.min(60, this.lifetime / 3) + 2 * heartbeat;
+  }
+  left() {
+    return this.lifetime - elapsed(this.since, this.clock());
+  }
+};
+function unavailable(source, cause) {
+  return new EditlockError("token_unavailable", `The page could not get an access token: ${source} ${cause}.`);
+}
+async function ask(auth, good2) {
+  let token;
+  try {
+    token = await auth();
+  } catch (error) {
+    if (error instanceof EditlockError) throw error;
+    throw unavailable("the function auth", `failed: ${String(error)}`);
+  }
+  if (typeof token === "string" && token.trim()) return token;
+  if (good2) throw new EditlockError("unauthenticated", "The function auth gives no access token any more. Log in again.");
+  throw unavailable("the function auth", "gave none");
+}
+async function fetchToken(url) {
+  let answer2, text2;
+  try {
+    answer2 = await fetch(url, {
+      credentials: "same-origin",
+      cache: "no-store",
+      headers: { Accept: "application/json, text/plain" }
+    });
+    text2 = await answer2.text();
+  } catch (error) {
+    throw unavailable(url, `cannot be reached: ${String(error)}`);
+  }
+  const { status: status2 } = answer2;
+  if (status2 === 401 || status2 === 403) {
+    throw new EditlockError("unauthenticated", `No access token: ${url} answered ${status2}. Log in again.`);
+  }
+  const said = `answered ${status2}${answer2.redirected ? `, redirected to ${answer2.url}` : ""}`;
+  if (!answer2.ok) throw unavailable(url, said);
+  const html = /html/.test(answer2.headers.get("Content-Type") ?? "") || text2.trimStart().startsWith("<");
+  if (html) throw unavailable(url, `${said}, with HTML instead of a token`);
+  const token = text2.trimStart().startsWith("{") ? tokenIn(text2) : text2.trim();
+  if (!token) throw unavailable(url, `${said}, without a token`);
+  return token;
+}
+function tokenIn(json) {
+  try {
+    const { token } = JSON.parse(json);
+    return typeof token === "string" ? token.trim() : "";
+  } catch {
+    return "";
+  }
+}
+
+// src/ways.ts
+var again = { first: 3e4, most: 6e5 };
+var doubts = 3;
+var Ways = class {
+  constructor(key3, forced, now = Date.now, storage = () => sessionStorage) {
+    this.key = key3;
+    this.forced = forced;
+    this.now = now;
+    this.storage = storage;
+    this.kept = this.read();
+  }
+  key;
+  forced;
+  now;
+  storage;
+  /** What the documents of this tab have found out. */
+  kept;
+  /** WebSockets that failed in a row. */
+  failed = 0;
+  /** A WebSocket worked in this document. */
+  proven = false;
+  /** The way to take, on an attempt that does not follow on the failure of another way. */
+  next() {
+    return this.forced ?? (this.kept && this.now() < this.kept.until ? this.kept.way : "websocket");
+  }
+  /** Whether it is time to see if a WebSocket gets through, beside a connection that works without. */
+  due() {
+    return this.next() === "websocket";
+  }
+  /** A connection was welcomed. */
+  works(way) {
+    this.failed = 0;
+    if (way === "websocket") {
+      this.proven = true;
+      this.keep(null);
+    } else if (this.kept?.way !== way) {
+      this.keep({ way, until: this.now() + again.first, wait: again.first });
+    } else if (this.now() >= this.kept.until) {
+      this.closed();
+    }
+  }
+  /** A WebSocket was tried once more, and did not get through, while another way works. */
+  closed() {
+    if (!this.kept) return;
+    const wait = Math.min(again.most, this.kept.wait * 3);
+    this.keep({ way: this.kept.way, until: this.now() + wait, wait });
+  }
+  /**
+   * A connection ended before any server was heard on it: by a refusal, or in silence. Returns another way that is worth
+   * trying at once. If that fails too the server is down, and nothing is concluded.
+   */
+  fails(way, silence) {
+    if (this.forced) return null;
+    if (way === "websocket") return this.proven && ++this.failed < doubts ? null : "stream";
+    return way === "stream" && silence ? "poll" : null;
+  }
+  keep(kept2) {
+    this.kept = kept2;
+    try {
+      if (kept2) this.storage().setItem(this.key, JSON.stringify(kept2));
+      else this.storage().removeItem(this.key);
+    } catch {
+    }
+  }
+  read() {
+    try {
+      const value2 = JSON.parse(this.storage().getItem(this.key) ?? "null");
+      const { way, until, wait } = value2 ?? {};
+      if (way !== "stream" && way !== "poll" || typeof until !== "number" || typeof wait !== "number") return null;
+      return { way, until: Math.min(until, this.now() + again.most), wait };
+    } catch {
+      return null;
+    }
+  }
+};
+
 // src/connection.ts
 var Connection = class {
-  /** `base` is the absolute URL at which the server's handler is mounted, without a slash at its end. */
-  constructor(base, access, clock, events) {
+  /** `base` is the absolute URL at which the server's handler is mounted, without a slash at its end. `forced`: no other way is tried. */
+  constructor(base, access, clock, events, forced = null) {
     this.base = base;
     this.access = access;
     this.clock = clock;
     this.events = events;
+    this.ways = new Ways(`editlock way ${base}`, forced);
   }
   base;
   access;
@@ -589,6 +821,8 @@ var Connection = class {
   /** The link that was welcomed last, open or not: belief rests on it. */
   believed = null;
   next = null;
+  /** The next link only tries whether a WebSocket gets through: nothing is wrong with the current one. */
+  probing = false;
   timer = 0;
   attempts = 0;
   /** Connections that were refused or found nobody, until the first that opened: then the addresses are right. */
@@ -599,6 +833,8 @@ var Connection = class {
   lastTry = null;
   wanted = false;
   renewing = false;
+  told = false;
+  ways;
   /** Connects, and stays connected, until `leave`. */
   open() {
     if (this.wanted) return;
@@ -634,6 +870,7 @@ var Connection = class {
     if (drop) {
       this.next?.close();
       this.next = null;
+      this.probing = false;
     }
     if (this.next || this.working) return;
     const since = this.lastTry ? elapsed(this.lastTry, this.clock()) : Infinity;
@@ -666,10 +903,7 @@ var Connection = class {
     this.slot = null;
     if (had) this.events.down();
   }
-  get url() {
-    return `${this.base.replace(/^http/, "ws")}/v1/socket`;
-  }
-  async connect() {
+  async connect(way) {
     if (this.next || this.working || !this.wanted) return;
     clearTimeout(this.timer);
     this.timer = 0;
@@ -684,9 +918,10 @@ var Connection = class {
       this.slot = slot;
       const token = await this.access.get();
       if (life !== this.life) return;
-      this.next = new Link(this.url, token, slot.credentials, this.clock, this);
+      this.next = new Link(way ?? this.ways.next(), this.base, token, slot.credentials, this.clock, this);
     } catch (error) {
       if (life !== this.life) return;
+      this.probing = false;
       this.events.trouble(asError(error));
       this.attempts = Math.max(this.attempts, 1);
       this.later(this.delay());
@@ -706,8 +941,8 @@ var Connection = class {
   delay() {
     const attempt = this.attempts++;
     if (attempt === 0) return Math.random() * 4;
-    const most = Math.min(this.events.urgent() ? 5 : 20, 2 ** attempt);
-    return 0.5 + Math.random() * (most - 0.5);
+    const most2 = Math.min(this.events.urgent() ? 5 : 20, 2 ** attempt);
+    return 0.5 + Math.random() * (most2 - 0.5);
   }
   // What a link reports.
   fresh() {
@@ -721,7 +956,14 @@ var Connection = class {
     const before = this.current;
     this.current = this.believed = link;
     this.next = null;
+    this.probing = false;
     this.attempts = 0;
+    this.unopened = Infinity;
+    this.ways.works(link.way);
+    if (link.way !== "websocket" && !this.told) {
+      this.told = true;
+      console.info(`editlock: connected without WebSocket (${link.way}); a proxy seems to let none through to ${socketUrl(this.base)}.`);
+    }
     clearTimeout(this.timer);
     this.timer = 0;
     before?.close();
@@ -736,24 +978,35 @@ var Connection = class {
     if (link !== this.current) return;
     this.events.pinged(ping);
     void this.renewToken(link);
+    if (link.way !== "websocket" && this.ways.due() && !this.next && !this.timer && !this.working) {
+      this.probing = true;
+      void this.connect();
+    }
   }
   moving(link, within) {
     if (link === this.current && !this.next) this.later(Math.random() * within);
   }
   closed(link, code, fault) {
-    this.unopened = link.opened ? Infinity : this.unopened + 1;
+    const probing = this.probing && link === this.next;
+    if (!probing) this.unopened = link.reached ? Infinity : this.unopened + 1;
     if (this.unopened === 2) this.advise();
-    if (link === this.next) this.next = null;
-    else if (link === this.current) {
+    if (link === this.next) {
+      this.next = null;
+      this.probing = false;
+    } else if (link === this.current) {
       this.current = null;
       this.events.down();
       if (this.next) return;
     } else return;
-    this.comeBack(code, fault);
+    if (probing && this.current) return this.ways.closed();
+    const unheard = !link.welcome && !fault && (!link.reached || link.silent);
+    const another = unheard ? this.ways.fails(link.way, link.silent) : null;
+    if (another) void this.connect(another);
+    else this.comeBack(code, fault);
   }
   /** Why a connection was refused is for the browser's eyes only: names what it may be. */
   advise() {
-    console.warn(`editlock: no connection to ${this.url} from a page of ${location.origin}. If the browser says 403, start the server with --origin ${location.origin}; if it says 404, check server-url or the proxy.`);
+    console.warn(`editlock: no connection to ${socketUrl(this.base)} from a page of ${location.origin}. If the browser says 403, start the server with --origin ${location.origin}; if it says 404, check server-url or the proxy.`);
   }
   comeBack(code, fault) {
     const how = comeback(code);
@@ -1409,7 +1662,7 @@ var Client = class {
   troubles = /* @__PURE__ */ new Set();
   warned = "";
   user = null;
-  constructor(base, auth) {
+  constructor(base, auth, forced = null) {
     this.clock = systemClock;
     this.lastPulse = this.usedAt = this.unsureSince = this.clock();
     this.access = new Access(auth, this.clock);
@@ -1420,7 +1673,7 @@ var Client = class {
       pinged: (ping) => this.pinged(ping),
       trouble: (error) => this.troubled(error),
       urgent: () => [...this.cores.values()].some((core) => core.holding)
-    });
+    }, forced);
     this.prefixes = new Prefixes(this.connection);
     followLifecycle(this);
   }
@@ -1847,7 +2100,8 @@ function clientFor(configuration = {}) {
   const base = new URL(configuration.url ?? defaults.url ?? "/editlock", document.baseURI).href.replace(/\/+$/, "");
   let client = clients.get(base);
   if (!client) {
-    client = new Client(base, configuration.auth ?? defaults.auth ?? `${base}/token`);
+    const forced = [configuration.transport, defaults.transport].find((way) => way && way !== "auto");
+    client = new Client(base, configuration.auth ?? defaults.auth ?? `${base}/token`, forced ?? null);
     clients.set(base, client);
   }
   return client;
@@ -2169,9 +2423,9 @@ var FocusKeeper = class {
       this.host.querySelector("[autofocus]")?.focus({ preventScroll: true });
       return;
     }
-    const again = spot.element.isConnected ? spot.element : this.named(spot.name);
-    again?.focus({ preventScroll: true });
-    if (again && hasCaret(again) && spot.start !== null) again.setSelectionRange(spot.start, spot.end);
+    const again2 = spot.element.isConnected ? spot.element : this.named(spot.name);
+    again2?.focus({ preventScroll: true });
+    if (again2 && hasCaret(again2) && spot.start !== null) again2.setSelectionRange(spot.start, spot.end);
   }
   /** Keeps the focus over a change of the content. */
   during(change) {
@@ -3065,7 +3319,8 @@ var EditLockElement = class extends Base {
     const other = this.named !== null && this.named !== this.resource;
     if (other) this.keeper.clear();
     this.keeper = new Keeper(this, this.resource);
-    this.client = clientFor({ ...url ? { url } : {}, ...auth ? { auth: new URL(auth, document.baseURI).href } : {} });
+    const transport = choice(this, "transport", ["auto", "websocket", "stream", "poll"]);
+    this.client = clientFor({ ...url ? { url } : {}, ...auth ? { auth: new URL(auth, document.baseURI).href } : {}, transport });
     const refresh = choice(this, "refresh", ["page", "event", "none"]);
     this.foreign = refresh !== "none" && (other || this.foreign);
     this.named = this.resource;

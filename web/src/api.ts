@@ -3,6 +3,7 @@ import type { Auth } from "./access.js";
 import { Client } from "./client.js";
 import { EditlockError } from "./link.js";
 import { Lock, type OpenOptions } from "./handle.js";
+import type { Way } from "./pipe.js";
 import { translate, type Messages } from "./messages.js";
 import type { EntriesListener, Entry } from "./prefixes.js";
 
@@ -11,6 +12,11 @@ export interface Configuration {
   readonly url?: string;
   /** Gives access tokens; `token` below the server's URL unless told otherwise. */
   readonly auth?: Auth;
+  /**
+   * How to connect. Unless told otherwise by WebSocket, or where a proxy lets none through by a `stream` of events, or where
+   * a proxy keeps that back too, by long `poll`s. Naming one is for tests.
+   */
+  readonly transport?: "auto" | Way;
 }
 
 export interface RequestOptions extends Omit<OpenOptions, "start" | "save"> {
@@ -24,12 +30,13 @@ const shared = Symbol.for("editlock clients 1");
 /** Shared by all copies of this script in a document: a bundler's and a script tag's are one session. */
 const clients = ((globalThis as { [shared]?: Map<string, Client> })[shared] ??= new Map<string, Client>());
 
-/** The client of a server, made when it is asked for first; `auth` counts then. */
+/** The client of a server, made when it is asked for first; `auth` and `transport` count then. */
 export function clientFor(configuration: Configuration = {}): Client {
   const base = new URL(configuration.url ?? defaults.url ?? "/editlock", document.baseURI).href.replace(/\/+$/, "");
   let client = clients.get(base);
   if (!client) {
-    client = new Client(base, configuration.auth ?? defaults.auth ?? `${base}/token`);
+    const forced = [configuration.transport, defaults.transport].find((way) => way && way !== "auto") as Way | undefined;
+    client = new Client(base, configuration.auth ?? defaults.auth ?? `${base}/token`, forced ?? null);
     clients.set(base, client);
   }
   return client;

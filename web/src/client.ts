@@ -7,6 +7,7 @@ import { takeDone } from "./done.js";
 import { followLifecycle } from "./lifecycle.js";
 import type { EditlockError } from "./link.js";
 import { isPassing, type LockError } from "./lock.js";
+import type { Way } from "./pipe.js";
 import type { PingFrame, SnapshotFrame, WelcomeFrame } from "./protocol.js";
 import { Prefixes } from "./prefixes.js";
 
@@ -39,7 +40,7 @@ export class Client {
   private warned = "";
   user: { readonly id: string; readonly name: string } | null = null;
 
-  constructor(base: string, auth: Auth) {
+  constructor(base: string, auth: Auth, forced: Way | null = null) {
     this.clock = systemClock;
     this.lastPulse = this.usedAt = this.unsureSince = this.clock();
     this.access = new Access(auth, this.clock);
@@ -50,7 +51,7 @@ export class Client {
       pinged: (ping) => this.pinged(ping),
       trouble: (error) => this.troubled(error),
       urgent: () => [...this.cores.values()].some((core) => core.holding),
-    });
+    }, forced);
     this.prefixes = new Prefixes(this.connection);
     followLifecycle(this);
   }

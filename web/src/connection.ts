@@ -2,10 +2,12 @@
 import type { Access } from "./access.js";
 import { elapsed, type Clock, type Instant } from "./clock.js";
 import { disconnected, EditlockError, Link, type LinkEvents } from "./link.js";
+import { socketUrl, type Way } from "./pipe.js";
 import {
   comeback, sessionOver, type OkFrame, type PingFrame, type Request, type SnapshotFrame, type WelcomeFrame,
 } from "./protocol.js";
 import { Slot } from "./slot.js";
+import { Ways } from "./ways.js";
 
 export interface ConnectionEvents {
   /** Requests go to a new link from now on. */
@@ -26,6 +28,8 @@ export class Connection implements LinkEvents {
   /** The link that was welcomed last, open or not: belief rests on it. */
   private believed: Link | null = null;
   private next: Link | null = null;
+  /** The next link only tries whether a WebSocket gets through: nothing is wrong with the current one. */
+  private probing = false;
   private timer = 0;
   private attempts = 0;
   /** Connections that were refused or found nobody, until the first that opened: then the addresses are right. */
@@ -36,12 +40,16 @@ export class Connection implements LinkEvents {
   private lastTry: Instant | null = null;
   private wanted = false;
   private renewing = false;
+  private told = false;
+  private readonly ways: Ways;
 
-  /** `base` is the absolute URL at which the server's handler is mounted, without a slash at its end. */
+  /** `base` is the absolute URL at which the server's handler is mounted, without a slash at its end. `forced`: no other way is tried. */
   constructor(
     private readonly base: string, private readonly access: Access,
-    private readonly clock: Clock, private readonly events: ConnectionEvents,
-  ) {}
+    private readonly clock: Clock, private readonly events: ConnectionEvents, forced: Way | null = null,
+  ) {
+    this.ways = new Ways(`editlock way ${base}`, forced);
+  }
 
   /** Connects, and stays connected, until `leave`. */
   open(): void {
@@ -84,6 +92,7 @@ export class Connection implements LinkEvents {
     if (drop) {
       this.next?.close();
       this.next = null;
+      this.probing = false;
     }
     if (this.next || this.working) return;
     const since = this.lastTry ? elapsed(this.lastTry, this.clock()) : Infinity;
@@ -115,11 +124,7 @@ export class Connection implements LinkEvents {
     if (had) this.events.down();
   }
 
-  private get url(): string {
-    return `${this.base.replace(/^http/, "ws")}/v1/socket`;
-  }
-
-  private async connect(): Promise<void> {
+  private async connect(way?: Way): Promise<void> {
     if (this.next || this.working || !this.wanted) return;
     clearTimeout(this.timer);
     this.timer = 0;
@@ -134,9 +139,10 @@ export class Connection implements LinkEvents {
       this.slot = slot;
       const token = await this.access.get();
       if (life !== this.life) return;
-      this.next = new Link(this.url, token, slot.credentials, this.clock, this);
+      this.next = new Link(way ?? this.ways.next(), this.base, token, slot.credentials, this.clock, this);
     } catch (error) {
       if (life !== this.life) return;
+      this.probing = false;
       this.events.trouble(asError(error));
       this.attempts = Math.max(this.attempts, 1);
       this.later(this.delay());
@@ -177,7 +183,14 @@ export class Connection implements LinkEvents {
     const before = this.current;
     this.current = this.believed = link;
     this.next = null;
+    this.probing = false;
     this.attempts = 0;
+    this.unopened = Infinity;
+    this.ways.works(link.way);
+    if (link.way !== "websocket" && !this.told) {
+      this.told = true;
+      console.info(`editlock: connected without WebSocket (${link.way}); a proxy seems to let none through to ${socketUrl(this.base)}.`);
+    }
     clearTimeout(this.timer);
     this.timer = 0;
     before?.close();
@@ -194,6 +207,10 @@ export class Connection implements LinkEvents {
     if (link !== this.current) return;
     this.events.pinged(ping);
     void this.renewToken(link);
+    if (link.way !== "websocket" && this.ways.due() && !this.next && !this.timer && !this.working) {
+      this.probing = true;
+      void this.connect();
+    }
   }
 
   moving(link: Link, within: number): void {
@@ -201,21 +218,28 @@ export class Connection implements LinkEvents {
   }
 
   closed(link: Link, code: number, fault: EditlockError | null): void {
-    this.unopened = link.opened ? Infinity : this.unopened + 1;
+    const probing = this.probing && link === this.next;
+    if (!probing) this.unopened = link.reached ? Infinity : this.unopened + 1;
     if (this.unopened === 2) this.advise();
-    if (link === this.next) this.next = null;
-    else if (link === this.current) {
+    if (link === this.next) {
+      this.next = null;
+      this.probing = false;
+    } else if (link === this.current) {
       this.current = null;
       this.events.down();
       // The old link of a move ends when the new one is resumed, a moment before that tells us.
       if (this.next) return;
     } else return;
-    this.comeBack(code, fault);
+    if (probing && this.current) return this.ways.closed();
+    const unheard = !link.welcome && !fault && (!link.reached || link.silent);
+    const another = unheard ? this.ways.fails(link.way, link.silent) : null;
+    if (another) void this.connect(another);
+    else this.comeBack(code, fault);
   }
 
   /** Why a connection was refused is for the browser's eyes only: names what it may be. */
   private advise(): void {
-    console.warn(`editlock: no connection to ${this.url} from a page of ${location.origin}. If the browser says 403, start the server`
+    console.warn(`editlock: no connection to ${socketUrl(this.base)} from a page of ${location.origin}. If the browser says 403, start the server`
       + ` with --origin ${location.origin}; if it says 404, check server-url or the proxy.`);
   }
 

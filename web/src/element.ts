@@ -112,7 +112,8 @@ export class EditLockElement extends Base implements Guarded {
     const other = this.named !== null && this.named !== this.resource;
     if (other) this.keeper.clear();
     this.keeper = new Keeper(this, this.resource);
-    this.client = clientFor({ ...(url ? { url } : {}), ...(auth ? { auth: new URL(auth, document.baseURI).href } : {}) });
+    const transport = choice(this, "transport", ["auto", "websocket", "stream", "poll"]);
+    this.client = clientFor({ ...(url ? { url } : {}), ...(auth ? { auth: new URL(auth, document.baseURI).href } : {}), transport });
     const refresh = choice(this, "refresh", ["page", "event", "none"]);
     this.foreign = refresh !== "none" && (other || this.foreign);
     this.named = this.resource;

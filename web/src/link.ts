@@ -1,9 +1,10 @@
-// One WebSocket from hello to close. It answers pings, counts belief and matches answers; when to have another
+// One connection from hello to close. It answers pings, counts belief and matches answers; when to have another
 // one is the connection's business.
 import { acknowledged, begin, check, ponged, type Belief } from "./belief.js";
 import type { Clock, Instant } from "./clock.js";
+import { openPipe, type Pipe, type PipeEvents, type Way } from "./pipe.js";
 import {
-  parseFrame, subprotocol,
+  parseFrame,
   type OkFrame, type PingFrame, type Request, type ServerFrame, type SnapshotFrame, type WelcomeFrame,
 } from "./protocol.js";
 import type { Credentials } from "./slot.js";
@@ -39,16 +40,18 @@ interface Waiter {
   reject(error: EditlockError): void;
 }
 
-/** Seconds from opening a socket to its welcome. */
-const patience = 10;
+/** Seconds from opening a connection until there is a server at its end, and from then to the welcome. */
+const patience = { opening: 5, welcome: 10 };
 
-export class Link {
+export class Link implements PipeEvents {
   welcome: WelcomeFrame | null = null;
-  /** Whether there was ever a connection. */
-  opened = false;
+  /** Whether there was ever a server at the other end. */
+  reached = false;
+  /** Whether it ended because nothing came. */
+  silent = false;
   /** When anything arrived last. */
   heard: Instant;
-  private readonly socket: WebSocket;
+  private readonly pipe: Pipe;
   private readonly waiters = new Map<number, Waiter>();
   private belief: Belief | null = null;
   private helloSent: Instant;
@@ -58,15 +61,22 @@ export class Link {
   private over = false;
 
   constructor(
-    url: string, private readonly token: string, credentials: Credentials,
+    readonly way: Way, base: string, private readonly token: string, private readonly credentials: Credentials,
     private readonly clock: Clock, private readonly events: LinkEvents,
   ) {
     this.heard = this.helloSent = clock();
-    this.socket = new WebSocket(url, subprotocol);
-    this.socket.onopen = () => this.hello(credentials);
-    this.socket.onmessage = (message) => this.received(message.data);
-    this.socket.onclose = (close) => this.end(close.code);
-    this.arm(patience);
+    this.pipe = openPipe(way, base, this);
+    this.arm(way === "poll" ? patience.welcome : patience.opening); // its first answer ends with the welcome
+  }
+
+  ready(): void {
+    if (!this.over) this.hello(this.credentials);
+  }
+
+  opened(): void {
+    if (this.over) return;
+    this.reached = true;
+    this.arm(patience.welcome);
   }
 
   /** Whether what came over this connection still vouches for the session: a bare disconnect changes nothing. */
@@ -87,22 +97,21 @@ export class Link {
   close(): void {
     if (this.over) return;
     this.finish();
-    this.socket.close(1000);
+    this.pipe.close();
   }
 
   private hello(credentials: Credentials): void {
-    this.opened = true;
     this.helloSent = this.clock();
     this.send({ type: "hello", token: this.token, ...credentials });
   }
 
   private send(request: Request): number {
     const id = ++this.lastId;
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ id, ...request }));
+    this.pipe.send(JSON.stringify({ id, ...request }));
     return id;
   }
 
-  private received(data: unknown): void {
+  received(data: unknown): void {
     if (this.over || typeof data !== "string") return;
     const frame = parseFrame(data);
     if (!frame) return;
@@ -117,7 +126,7 @@ export class Link {
     if (this.belief) {
       this.belief = ponged(acknowledged(this.belief, frame.ack, now), frame.ping, now);
     }
-    this.socket.send(JSON.stringify({ type: "pong", ping: frame.ping }));
+    this.pipe.send(JSON.stringify({ type: "pong", ping: frame.ping }));
     this.armForPing();
     this.events.pinged(this, frame);
   }
@@ -159,12 +168,13 @@ export class Link {
   private arm(seconds: number): void {
     clearTimeout(this.watchdog);
     this.watchdog = window.setTimeout(() => {
-      this.socket.close(1000);
-      this.end(1006);
+      this.silent = true;
+      this.pipe.close();
+      this.closed(1006);
     }, seconds * 1000);
   }
 
-  private end(code: number): void {
+  closed(code: number): void {
     if (this.over) return;
     this.finish();
     this.events.closed(this, code, this.fault);

@@ -5,6 +5,7 @@ import "./messages_test.js";
 import "./notice_test.js";
 import "./page_test.js";
 import "./protocol_test.js";
+import "./ways_test.js";
 
 declare global {
   interface Window {

@@ -1,6 +1,7 @@
 import type { Auth } from "./access.js";
 import { Client } from "./client.js";
 import { Lock, type OpenOptions } from "./handle.js";
+import type { Way } from "./pipe.js";
 import { type Messages } from "./messages.js";
 import type { EntriesListener, Entry } from "./prefixes.js";
 export interface Configuration {
@@ -8,12 +9,17 @@ export interface Configuration {
     readonly url?: string;
     /** Gives access tokens; `token` below the server's URL unless told otherwise. */
     readonly auth?: Auth;
+    /**
+     * How to connect. Unless told otherwise by WebSocket, or where a proxy lets none through by a `stream` of events, or where
+     * a proxy keeps that back too, by long `poll`s. Naming one is for tests.
+     */
+    readonly transport?: "auto" | Way;
 }
 export interface RequestOptions extends Omit<OpenOptions, "start" | "save"> {
     /** Do not wait: the callback gets null when somebody else holds. */
     readonly ifAvailable?: boolean;
 }
-/** The client of a server, made when it is asked for first; `auth` counts then. */
+/** The client of a server, made when it is asked for first; `auth` and `transport` count then. */
 export declare function clientFor(configuration?: Configuration): Client;
 declare function open(resource: string, options?: OpenOptions): Lock;
 type Callback<L, T> = (lock: L) => T | Promise<T>;

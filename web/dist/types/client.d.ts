@@ -1,6 +1,7 @@
 import { type Auth } from "./access.js";
 import { Core } from "./core.js";
 import type { EditlockError } from "./link.js";
+import type { Way } from "./pipe.js";
 import { Prefixes } from "./prefixes.js";
 export declare class Client {
     private readonly cores;
@@ -28,7 +29,7 @@ export declare class Client {
         readonly id: string;
         readonly name: string;
     } | null;
-    constructor(base: string, auth: Auth);
+    constructor(base: string, auth: Auth, forced?: Way | null);
     /** The lock of a resource, made when it is asked for first. */
     core(resource: string): Core;
     /** Something is needed of the server: be connected. */

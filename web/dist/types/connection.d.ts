@@ -1,6 +1,7 @@
 import type { Access } from "./access.js";
 import { type Clock } from "./clock.js";
 import { EditlockError, Link, type LinkEvents } from "./link.js";
+import { type Way } from "./pipe.js";
 import { type OkFrame, type PingFrame, type Request, type SnapshotFrame, type WelcomeFrame } from "./protocol.js";
 export interface ConnectionEvents {
     /** Requests go to a new link from now on. */
@@ -24,6 +25,8 @@ export declare class Connection implements LinkEvents {
     /** The link that was welcomed last, open or not: belief rests on it. */
     private believed;
     private next;
+    /** The next link only tries whether a WebSocket gets through: nothing is wrong with the current one. */
+    private probing;
     private timer;
     private attempts;
     /** Connections that were refused or found nobody, until the first that opened: then the addresses are right. */
@@ -34,8 +37,10 @@ export declare class Connection implements LinkEvents {
     private lastTry;
     private wanted;
     private renewing;
-    /** `base` is the absolute URL at which the server's handler is mounted, without a slash at its end. */
-    constructor(base: string, access: Access, clock: Clock, events: ConnectionEvents);
+    private told;
+    private readonly ways;
+    /** `base` is the absolute URL at which the server's handler is mounted, without a slash at its end. `forced`: no other way is tried. */
+    constructor(base: string, access: Access, clock: Clock, events: ConnectionEvents, forced?: Way | null);
     /** Connects, and stays connected, until `leave`. */
     open(): void;
     /** Whether the server vouches for the session now. */
@@ -50,7 +55,6 @@ export declare class Connection implements LinkEvents {
     retry(drop: boolean): void;
     /** The page is going: says so, in a way that outlives it, and lets go of everything. */
     leave(): void;
-    private get url();
     private connect;
     private later;
     /** Full jitter, so that those cut off together do not come back together. */

@@ -1,4 +1,5 @@
 import type { Clock, Instant } from "./clock.js";
+import { type PipeEvents, type Way } from "./pipe.js";
 import { type OkFrame, type PingFrame, type Request, type SnapshotFrame, type WelcomeFrame } from "./protocol.js";
 import type { Credentials } from "./slot.js";
 /** A request that the server refused, or that found no server. */
@@ -25,16 +26,20 @@ export interface LinkEvents {
     /** Once, unless the page closed it. `fault` is the last error before the welcome. */
     closed(link: Link, code: number, fault: EditlockError | null): void;
 }
-export declare class Link {
+export declare class Link implements PipeEvents {
+    readonly way: Way;
     private readonly token;
+    private readonly credentials;
     private readonly clock;
     private readonly events;
     welcome: WelcomeFrame | null;
-    /** Whether there was ever a connection. */
-    opened: boolean;
+    /** Whether there was ever a server at the other end. */
+    reached: boolean;
+    /** Whether it ended because nothing came. */
+    silent: boolean;
     /** When anything arrived last. */
     heard: Instant;
-    private readonly socket;
+    private readonly pipe;
     private readonly waiters;
     private belief;
     private helloSent;
@@ -42,7 +47,9 @@ export declare class Link {
     private lastId;
     private watchdog;
     private over;
-    constructor(url: string, token: string, credentials: Credentials, clock: Clock, events: LinkEvents);
+    constructor(way: Way, base: string, token: string, credentials: Credentials, clock: Clock, events: LinkEvents);
+    ready(): void;
+    opened(): void;
     /** Whether what came over this connection still vouches for the session: a bare disconnect changes nothing. */
     sure(): boolean;
     request(request: Request): Promise<OkFrame>;
@@ -50,12 +57,12 @@ export declare class Link {
     close(): void;
     private hello;
     private send;
-    private received;
+    received(data: unknown): void;
     private ping;
     private dispatch;
     private armForPing;
     private arm;
-    private end;
+    closed(code: number): void;
     private finish;
 }
 export declare function disconnected(): EditlockError;
