@@ -15,11 +15,12 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/lxzan/gws"
 
+	"github.com/editlock/editlock/internal/again"
 	"github.com/editlock/editlock/wire"
 )
 
 // way is how the clients of the tests connect: by WebSocket, or without it, by "stream" or "poll". See TestWithoutWebSocket.
-var way = os.Getenv("EDITLOCK_TEST_WAY")
+var way = os.Getenv(again.Way)
 
 // line is the client's end of a connection.
 type line interface {

@@ -12,12 +12,13 @@ import (
 
 	"github.com/lxzan/gws"
 
+	"github.com/editlock/editlock/internal/again"
 	"github.com/editlock/editlock/internal/browser"
 	"github.com/editlock/editlock/wire"
 )
 
 // way is how pages are made to connect: by WebSocket, or without, by "stream" or "poll". See TestWithoutWebSocket.
-var way = os.Getenv("EDITLOCK_TEST_WAY")
+var way = os.Getenv(again.Way)
 
 // tabs opens pages that connect in that way.
 type tabs struct{ *browser.Browser }

@@ -48,6 +48,7 @@ var rooms = []room{
 		why: "the demo is an application that embeds editlock as any other would"},
 	{folder: "internal/bench", ours: []string{"", "lease", "wire", "server", "store/sqlite"},
 		why: "it measures the server over the default store"},
+	{folder: "internal/again", suite: true, why: "runs the tests of a package under another condition; it knows nothing of them"},
 	{folder: "internal/browser", suite: true, why: "drives a real browser for the tests of the pages"},
 	{folder: "internal/swarm", ours: []string{"", "wire"}, why: "pages as Go programs, for tests: like any page they know the protocol alone"},
 	{folder: "internal/proof", ours: []string{"", "wire", "server", "store/...", "internal/swarm"}, suite: true,
