@@ -18,6 +18,8 @@ type cli struct {
 	Release releaseCmd `cmd:"" help:"End the hold of somebody else, as an administrator."`
 	Token   tokenCmd   `cmd:"" help:"Make an access token, for trying things."`
 	Key     keyCmd     `cmd:"" help:"Make a key."`
+	Exec    execCmd    `cmd:"" help:"Run a command while holding a lock."`
+	Watch   watchCmd   `cmd:"" help:"Show who edits what, live."`
 	Script  scriptCmd  `cmd:"" help:"Print the browser's script, for the static files of the application."`
 	Bench   benchCmd   `cmd:"" help:"Measure it on this machine and this disk."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/client"
+	"github.com/editlock/editlock/wire"
+)
+
+type watchCmd struct {
+	remote
+	What string `arg:"" optional:"" help:"A resource such as article/42, or a prefix such as article/ for all below it. Without it, everything that the token may see."`
+	JSON bool   `help:"One JSON object a line, with times in UTC."`
+}
+
+func (watchCmd) Help() string {
+	return `Prints who edits what, now and at every change, until it is interrupted. Of what changes faster than it can be printed, the last state is shown.
+After a cut it comes back by itself, and shows what has changed meanwhile.
+
+` + exitCodes
+}
+
+func (c *watchCmd) Run(ctx context.Context) error {
+	s, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	news, err := s.Watch(ctx, c.What)
+	if err != nil {
+		return worded(err)
+	}
+	p := printer{out: os.Stdout, json: c.JSON, shown: map[string]string{}}
+	for snap := range news {
+		if err := p.print(snap, time.Now()); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() == nil { // a right was withdrawn, say; standard error has why
+		return &exit{exitRefused, errors.New("there is no more news of this")}
+	}
+	return nil
+}
+
+// open makes a session at the server of the flags.
+func (r *remote) open(ctx context.Context) (*client.Session, error) {
+	base, err := r.base()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.token(); err != nil {
+		return nil, err
+	}
+	s, err := client.Open(ctx, client.Options{
+		Servers: []string{base.String()},
+		Token:   func(context.Context) (string, error) { return r.token() },
+		Logger:  slog.New(plain{os.Stderr}),
+	})
+	if err != nil {
+		return nil, worded(err)
+	}
+	return s, nil
+}
+
+// worded gives an error of a session its exit code.
+func worded(err error) error {
+	var known *exit
+	switch {
+	case err == nil || errors.As(err, &known):
+		return err
+	case errors.Is(err, editlock.ErrLocked):
+		return &exit{exitLocked, err}
+	case errors.Is(err, client.ErrUnauthenticated), errors.Is(err, client.ErrForbidden):
+		return &exit{exitRefused, err}
+	case errors.Is(err, editlock.ErrUnavailable), errors.Is(err, editlock.ErrUnknownOutcome), errors.Is(err, editlock.ErrTooManySessions):
+		return &exit{exitUnreachable, err}
+	case errors.Is(err, editlock.ErrBadResource):
+		return &exit{exitUsage, err}
+	}
+	return &exit{exitFailed, err}
+}
+
+// plain is a log in words, for a command that a person runs.
+type plain struct{ out io.Writer }
+
+func (plain) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (p plain) WithAttrs([]slog.Attr) slog.Handler             { return p }
+func (p plain) WithGroup(string) slog.Handler                  { return p }
+
+func (p plain) Handle(_ context.Context, r slog.Record) error {
+	text := "editlock: " + strings.TrimPrefix(r.Message, "editlock: ")
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "why" || a.Key == "err" {
+			text += " (" + strings.ReplaceAll(a.Value.String(), "editlock: ", "") + ")"
+		}
+		return true
+	})
+	_, err := fmt.Fprintln(p.out, text)
+	return err
+}
+
+// printer shows snapshots. A line that says the same as the last one about its resource is not printed.
+type printer struct {
+	out   io.Writer
+	json  bool
+	shown map[string]string // the last of every resource that is not free
+}
+
+// line is what --json prints: a snapshot as ls has it, and when it came.
+type line struct {
+	At time.Time `json:"at"`
+	wire.Snapshot
+}
+
+func (p *printer) print(snap editlock.Snapshot, now time.Time) error {
+	l := line{now.UTC().Truncate(time.Millisecond), wire.Snapshot{
+		Resource: snap.Resource, Revision: snap.Revision, State: wire.State(snap.State), Waiting: snap.Waiting, Version: snap.Version,
+	}}
+	same := fmt.Sprint(l.State, l.Waiting, l.Version)
+	if h := snap.Holder; h != nil {
+		l.Holder = &wire.Holder{User: h.User.ID, Name: h.User.Name, Since: h.Since.UTC(), HeldFor: wire.In(now.Sub(h.Since)), You: h.You, Yours: h.Yours}
+		same += fmt.Sprint(h.User, h.Since.Unix())
+	}
+	before, known := p.shown[l.Resource]
+	if snap.State == editlock.Free && snap.Waiting == 0 {
+		delete(p.shown, l.Resource)
+		if known && before == same {
+			return nil
+		}
+	} else if p.shown[l.Resource] = same; before == same {
+		return nil
+	}
+	if p.json {
+		encoder := json.NewEncoder(p.out)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(l)
+	}
+	_, err := fmt.Fprintf(p.out, "%s  %s  %s\n", now.Local().Format(time.TimeOnly), harmless(l.Resource), inWords(snap, now))
+	return err
+}
+
+// inWords says how things stand.
+func inWords(snap editlock.Snapshot, now time.Time) string {
+	var text string
+	switch h := snap.Holder; {
+	case h == nil && snap.Waiting > 0:
+		text = "is being handed over"
+	case h == nil:
+		text = "is free"
+	case snap.State == editlock.Lapsed:
+		text = fmt.Sprintf("was edited by %s since %s, who has not been heard of any more: whoever asks gets it", harmless(person(h.User.ID, h.User.Name)), clock(h.Since, now))
+	default:
+		text = fmt.Sprintf("is edited by %s since %s", harmless(person(h.User.ID, h.User.Name)), clock(h.Since, now))
+	}
+	if snap.Waiting > 0 {
+		text += fmt.Sprintf(", %d waiting", snap.Waiting)
+	}
+	if snap.Version != "" {
+		text += fmt.Sprintf(", saved as version %s", harmless(snap.Version))
+	}
+	return text
+}
+
+// clock is an instant in local time, with how long ago that is.
+func clock(t, now time.Time) string {
+	layout := "15:04"
+	if t.Local().Format(time.DateOnly) != now.Local().Format(time.DateOnly) {
+		layout = "2006-01-02 15:04"
+	}
+	return t.Local().Format(layout) + " (" + ago(now.Sub(t)) + ")"
+}
