@@ -4,6 +4,8 @@
 //	st = counts.Store(st)
 //	m, err := editlock.Open(ctx, st, editlock.Config{Observer: counts.Observer()})
 //	counts.Manager(m)
+//	s, err := server.New(m, server.Options{Observer: &server.Observer{Request: counts.Request} /* and the keys */})
+//	counts.Server(s)
 //
 // No metric has a label for a resource, a session or a user: every label has few values, and all of them are known. A process
 // with several Managers gives each a Metrics of its own, registered with a label (prometheus.WrapRegistererWith).
@@ -17,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/server"
 	"github.com/editlock/editlock/store"
 )
 
@@ -25,11 +28,12 @@ type Metrics struct {
 	asks, releases, resumes, over, renewals     *prometheus.CounterVec
 	grants, lapses, gaps, jumps, reborn, panics prometheus.Counter
 	waits, holds, batch                         prometheus.Histogram
-	calls                                       *prometheus.HistogramVec
+	calls, requests                             *prometheus.HistogramVec
 	failures                                    *prometheus.CounterVec
 
 	mu      sync.Mutex
 	manager *editlock.Manager
+	server  *server.Server
 }
 
 // Buckets, in seconds. People wait and edit for minutes; a store answers in milliseconds.
@@ -60,12 +64,16 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 			Namespace: namespace, Name: "store_duration_seconds", Help: "How long a call of the store took.", Buckets: storing,
 		}, []string{"call"}),
 		failures: counters("store_errors_total", "Calls of the store, or groups in them, that failed, by kind; conflict is usual now and then.", "call", "error"),
-		batch:    histogram("store_batch_groups", "Groups of records in a call that writes.", batches),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "request_duration_seconds", Help: "How long it took to answer a request that reached the Manager, by what was asked; waiting over HTTP is part of it.",
+			Buckets: storing,
+		}, []string{"request", "transport"}),
+		batch: histogram("store_batch_groups", "Groups of records in a call that writes.", batches),
 	}
 	m.preset()
 	for _, c := range []prometheus.Collector{
 		m.asks, m.grants, m.waits, m.holds, m.releases, m.lapses, m.resumes, m.over, m.renewals, m.gaps, m.jumps, m.reborn, m.panics,
-		m.calls, m.failures, m.batch, (*moment)(m), build(),
+		m.calls, m.failures, m.batch, m.requests, (*moment)(m), build(),
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, err

@@ -36,7 +36,7 @@ type moment Metrics
 
 // Describe implements prometheus.Collector.
 func (*moment) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sessions, connected, locks, waiting, longest, vouches, draining} {
+	for _, d := range append(ofServer, sessions, connected, locks, waiting, longest, vouches, draining) {
 		out <- d
 	}
 }
@@ -44,8 +44,11 @@ func (*moment) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m *moment) Collect(out chan<- prometheus.Metric) {
 	m.mu.Lock()
-	manager := m.manager
+	manager, server := m.manager, m.server
 	m.mu.Unlock()
+	if server != nil {
+		collectServer(server, out)
+	}
 	if manager == nil {
 		return
 	}

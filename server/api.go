@@ -178,18 +178,20 @@ func (e *endpoint) match(path string) (resource string, ok bool) {
 func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request, e *endpoint, resource string) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.opts.RequestTimeout)
 	defer cancel()
+	ctx, done := s.observed(ctx, Request{Transport: "http", Kind: e.name, Resource: resource, Header: r.Header})
 	c := &call{w: w, r: r, control: http.NewResponseController(w), received: time.Now(), resource: resource, ctx: ctx}
 	out, err := s.work(c, e)
 	if err != nil {
-		s.fail(c, err)
+		done(s.fail(c, err))
 		return
 	}
 	h := w.Header()
 	body, err := json.Marshal(out)
 	if err != nil { // text that is not UTF-8 can come from a name in an old record at most
-		s.fail(c, err)
+		done(s.fail(c, err))
 		return
 	}
+	done("")
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -272,7 +274,7 @@ func (c *call) body() ([]byte, error) {
 }
 
 // fail answers with a problem.
-func (s *Server) fail(c *call, err error) {
+func (s *Server) fail(c *call, err error) wire.Code {
 	var e *wire.Error
 	if !errors.As(err, &e) {
 		e, _ = explain(0, err)
@@ -295,6 +297,7 @@ func (s *Server) fail(c *call, err error) {
 		c.w.Header().Set("WWW-Authenticate", `Bearer realm="editlock"`)
 	}
 	s.refuse(c.w, c.r, p)
+	return p.Code
 }
 
 // retryAfter is what the header of that name says: whole seconds.

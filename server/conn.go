@@ -74,6 +74,8 @@ type conn struct {
 	identity *identity      // nil before a good access token
 	answers  scope          // what the request under way is about
 	heldBack *outbox        // pushes that wait for its answer; nil: none
+	asked    int64          // the id of the request under way
+	outcome  wire.Code      // of the error that answered it; empty: none did
 	beat     beat
 
 	timing // place in the wheel; guarded by the wheel
@@ -123,6 +125,7 @@ func (c *conn) message(text bool, data []byte) {
 	if closing {
 		return
 	}
+	c.srv.tally.received.Add(1)
 	now := time.Now()
 	allowed := c.messages.AllowN(now, 1)
 	if !allowed && !c.forgive(now) {
@@ -209,13 +212,16 @@ func (c *conn) work() {
 		c.pending = c.pending[1:]
 		c.mu.Unlock()
 		ctx, cancel := context.WithTimeout(c.srv.ctx, c.srv.opts.RequestTimeout)
-		c.do(ctx, r)
+		c.doObserved(ctx, r)
 		cancel()
 	}
 }
 
 // send puts a message into the outbox.
 func (c *conn) send(f wire.Frame) {
+	if e, ok := f.(*wire.Error); ok {
+		c.failed(e)
+	}
 	frame, err := wire.Encode(f)
 	if err != nil {
 		// Text that is not UTF-8 can come from a name in an old record at most.
@@ -337,6 +343,7 @@ func (c *conn) writeNext() error {
 		return nil
 	case e.close != 0:
 		c.srv.log.Debug("closing", "conn", c.number, "code", e.close, "why", e.why)
+		c.srv.tally.close(e.close)
 		c.line.end(e.close, e.why)
 		return errEnded
 	}

@@ -66,6 +66,8 @@ type Options struct {
 	// once, and keeps its place. 0 means 500.
 	MaxWaits int
 
+	// Observer is told of every request. nil: nobody is.
+	Observer *Observer
 	// Logger is where the server says what an operator should know. nil means slog.Default(). It logs no token.
 	Logger *slog.Logger
 }

@@ -90,6 +90,7 @@ func (c *conn) release() {
 
 // render encodes an entry whose turn has come.
 func (c *conn) render(e entry) []byte {
+	c.srv.tally.sent.Add(1)
 	var f wire.Frame
 	switch {
 	case e.frame != nil:

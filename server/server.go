@@ -32,6 +32,7 @@ type Server struct {
 	pool      *pool
 	strangers strangers
 	api       *api
+	tally     *tally
 
 	ctx      context.Context // of the work on requests
 	cancel   context.CancelFunc
@@ -59,7 +60,7 @@ func New(m *editlock.Manager, opts Options) (*Server, error) {
 	}
 	s := &Server{
 		m: m, opts: opts, log: opts.Logger, mux: http.NewServeMux(), upgrader: newUpgrader(opts),
-		admission: newAdmission(opts), api: newAPI(opts), wheel: newWheel(opts.Heartbeat),
+		admission: newAdmission(opts), api: newAPI(opts), wheel: newWheel(opts.Heartbeat), tally: newTally(),
 		conns: map[*conn]struct{}{}, bySession: map[string]*conn{}, streams: map[string]*stream{}, empty: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -82,18 +83,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mux.ServeHTTP(w, r)
-}
-
-// Stats are counts for the operator and for tests.
-type Stats struct {
-	Connections int   // open now
-	Programs    int   // sessions of programs, which come by requests
-	Panics      int64 // that ended a connection each
-}
-
-// Stats returns the counts of this moment.
-func (s *Server) Stats() Stats {
-	return Stats{Connections: s.admission.count(), Programs: len(s.api.programs.list()), Panics: s.panics.Load()}
 }
 
 // adopt makes a new connection known, unless the server is closed.
@@ -174,7 +163,7 @@ func (s *Server) Drain(ctx context.Context) {
 			return
 		}
 	}
-	for s.Stats().Connections > 0 && pause(ctx, s.opts.DrainTime/200) {
+	for s.admission.count() > 0 && pause(ctx, s.opts.DrainTime/200) {
 	}
 }
 
@@ -282,6 +271,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *wire.Problem)
 	if p.Code == wire.OriginForbidden {
 		s.warnOfStranger(r)
 	}
+	s.tally.refuse(p.Code)
 	s.log.Debug("refused", "path", clip(r.URL.Path), "status", p.Status, "code", p.Code, "origin", clip(r.Header.Get("Origin")), "from", r.RemoteAddr)
 	h := w.Header()
 	h.Set("Content-Type", wire.ProblemType)

@@ -16,7 +16,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/editlock/editlock"
 	"github.com/editlock/editlock/metrics"
+	"github.com/editlock/editlock/server"
+	"github.com/editlock/editlock/store"
+	"github.com/editlock/editlock/tracing"
+	"github.com/editlock/editlock/wire"
 )
 
 // operating is what operators see of a server, on a listener of its own that pages never reach.
@@ -135,4 +140,40 @@ func (a *admin) refuses(r *http.Request) string {
 		return ""
 	}
 	return "Ask for 127.0.0.1 or localhost, by that name."
+}
+
+// observers are what the parts of a server are given so that it can be watched; nothing of it where nobody watches.
+type observers struct {
+	store   store.Store
+	manager *editlock.Observer
+	server  *server.Observer
+}
+
+// observe lets operators count and traces follow what happens; either may be nil.
+func observe(st store.Store, operators *admin, traces *tracing.Tracing) observers {
+	o := observers{store: st}
+	if operators != nil {
+		o.store = operators.metrics.Store(o.store)
+		o.manager = operators.metrics.Observer()
+		o.server = &server.Observer{Request: operators.metrics.Request}
+	}
+	if traces == nil {
+		return o
+	}
+	o.store = traces.Store(o.store)
+	if o.manager == nil {
+		o.manager = &editlock.Observer{}
+	}
+	o.manager.Writing = traces.Writing
+	if o.server == nil {
+		o.server = &server.Observer{Request: traces.Request}
+		return o
+	}
+	count := o.server.Request
+	o.server.Request = func(ctx context.Context, r server.Request) (context.Context, func(wire.Code)) {
+		ctx, counted := count(ctx, r)
+		ctx, traced := traces.Request(ctx, r)
+		return ctx, func(code wire.Code) { traced(code); counted(code) }
+	}
+	return o
 }

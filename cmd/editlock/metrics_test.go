@@ -3,11 +3,14 @@ package main
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/editlock/editlock/wire"
 )
 
 // family is a metric of a scrape.
@@ -80,11 +83,34 @@ func metricsTable(all map[string]*family) string {
 	return b.String()
 }
 
+// busy is a scrape of a real server that people have used and misused, so that it has all there is to be counted.
+func busy(t *testing.T) map[string]*family {
+	t.Helper()
+	s := serve(t, "--admin-listen=127.0.0.1:0")
+	ana, ben := open(t, s), open(t, s)
+	next[*wire.Welcome](t, ana, hello(mint(t, "--sub=7", "--name=Ana", "--right=edit:**")))
+	next[*wire.Welcome](t, ben, hello(mint(t, "--sub=8", "--name=Ben", "--right=edit:**")))
+	target := wire.Target{Resource: "article/42"}
+	fence := next[*wire.OK](t, ana, &wire.Acquire{ID: 2, Target: target}).Snapshot.Mine.Fence
+	next[*wire.OK](t, ana, &wire.Confirm{ID: 3, Target: target, Fence: fence})
+	next[*wire.OK](t, ben, &wire.Acquire{ID: 2, Target: target})
+	next[*wire.OK](t, ana, &wire.Release{ID: 4, Target: target, Fence: fence})
+	if err := ana.conn.WriteString("{"); err != nil {
+		t.Fatal(err)
+	}
+	if code := <-ana.closed; code != wire.CloseBadMessage {
+		t.Errorf("closed with %d", code)
+	}
+	if status := s.status(t, "/editlock/v1/socket"); status != http.StatusBadRequest {
+		t.Errorf("no handshake: %d", status)
+	}
+	_, text := get(t, "http://"+s.admin(t)+"/metrics")
+	return families(t, text)
+}
+
 // docs/operations.md lists every metric as it is.
 func TestMetricsAreDocumented(t *testing.T) {
-	s := serve(t, "--admin-listen=127.0.0.1:0")
-	_, text := get(t, "http://"+s.admin(t)+"/metrics")
-	all := families(t, text)
+	all := busy(t)
 	page, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,6 @@ import (
 
 	"github.com/editlock/editlock"
 	"github.com/editlock/editlock/server"
-	"github.com/editlock/editlock/store"
 	"github.com/editlock/editlock/store/sqlite"
 	"github.com/editlock/editlock/web"
 	"github.com/editlock/editlock/wire"
@@ -40,6 +39,7 @@ type serveCmd struct {
 	MaxConnections int            `help:"Connections that all together may have." default:"100000" env:"EDITLOCK_MAX_CONNECTIONS"`
 	issuing
 	operating
+	tracingFlags
 	logging
 }
 
@@ -119,10 +119,13 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("--store %s: %w", c.Store, err)
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	records, cfg := store.Store(st), editlock.Config{TTL: c.TTL, Logger: log}
-	if operators != nil {
-		records, cfg.Observer = operators.metrics.Store(st), operators.metrics.Observer()
+	traces, stopTraces, err := c.tracingFlags.open(ctx, log)
+	if err != nil {
+		return err
 	}
+	defer stopTraces()
+	watched := observe(st, operators, traces)
+	records, cfg := watched.store, editlock.Config{TTL: c.TTL, Logger: log, Observer: watched.manager}
 	m, err := editlock.Open(ctx, records, cfg)
 	if err != nil {
 		return err
@@ -131,7 +134,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	locks, err := server.New(m, server.Options{
 		Access:  server.Access{Keys: access, JWKS: published, Issuer: c.Issuer, Audience: c.Audience},
 		LockKey: signing, Origins: c.Origin, TrustedProxies: c.TrustedProxy, DrainTime: c.Drain,
-		MaxPerAddress: c.MaxPerAddress, MaxConnections: pages, Logger: log,
+		MaxPerAddress: c.MaxPerAddress, MaxConnections: pages, Logger: log, Observer: watched.server,
 	})
 	if err != nil {
 		return err
@@ -143,6 +146,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	}()
 	if operators != nil {
 		operators.metrics.Manager(m)
+		operators.metrics.Server(locks)
 		operators.start(locks, log)
 	}
 	return c.serve(ctx, door, locks, log)

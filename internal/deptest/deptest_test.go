@@ -224,6 +224,8 @@ func TestTableBites(t *testing.T) {
 		{"", module + "/metrics"},
 		{"", "github.com/prometheus/client_golang/prometheus"},
 		{"server", "github.com/prometheus/client_golang/prometheus"},
+		{"", "go.opentelemetry.io/otel/trace"},
+		{"server", "go.opentelemetry.io/otel/trace"},
 		{"wire", module + "/lease"},
 		{"cmd/editlock", module + "/lease"},
 		{"cmd/editlock", "testing"},
