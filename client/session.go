@@ -26,7 +26,7 @@ type Session struct {
 	shut   context.CancelFunc
 	life   context.Context // ends with the session
 	end    context.CancelFunc
-	began  time.Time
+	clocks func() lease.Clocks // now, by both
 	work   sync.WaitGroup
 	asks   sync.WaitGroup // acquires under way
 	wake   chan struct{}  // for guard: something is to be looked after sooner
@@ -50,7 +50,7 @@ type Session struct {
 
 func newSession(o Options, bases []*url.URL) *Session {
 	s := &Session{
-		opts: o, bases: bases, access: newAccess(o.Token), began: time.Now(), wake: make(chan struct{}, 1),
+		opts: o, bases: bases, access: newAccess(o.Token), clocks: clocksSince(time.Now()), wake: make(chan struct{}, 1),
 		linked: make(chan struct{}), nonce: newNonce(), claims: map[string]*claim{}, watchers: map[*watcher]struct{}{},
 	}
 	s.life, s.end = context.WithCancel(context.Background())
@@ -64,10 +64,12 @@ func newNonce() string {
 	return wire.NewNonce(b)
 }
 
-// clocks is now, by both.
-func (s *Session) clocks() lease.Clocks {
-	now := time.Now()
-	return lease.Clocks{Mono: now.Sub(s.began), Wall: time.Duration(now.UnixNano())}
+// clocksSince returns the two clocks of this machine.
+func clocksSince(began time.Time) func() lease.Clocks {
+	return func() lease.Clocks {
+		now := time.Now()
+		return lease.Clocks{Mono: now.Sub(began), Wall: time.Duration(now.UnixNano())}
+	}
 }
 
 // task runs f in a goroutine that Close waits for. It reports false, and does nothing, once the session is over.
