@@ -144,3 +144,12 @@ func TestNoFenceNamesNoHold(t *testing.T) {
 		}
 	}
 }
+
+// The largest fence that every language can count exactly is one; the next is none.
+func TestLargestFence(t *testing.T) {
+	for fence, good := range map[int64]bool{0: true, 1: true, maxFence: true, maxFence + 1: false, -1: false} {
+		if err := Check(State{Holds: []Hold{{Session: "a", Fence: fence}}}); (err == nil) != good {
+			t.Errorf("fence %d: %v", fence, err)
+		}
+	}
+}

@@ -162,12 +162,18 @@ func asClose(err error, target **gws.CloseError) bool {
 }
 
 // Faults: N4. The server is stopped for less than the TTL, and goes on.
-func TestStoppedServerGoesOn(t *testing.T) {
+func TestStoppedServerGoesOn(t *testing.T) { stopped(t, "--ttl=30s", 20*time.Second) }
+
+// Faults: N5. The server is stopped for so long that every session's time is over, and any other node would have taken it for dead (10 s, the TTL and 1 s).
+// The time that it was stopped counts against nobody: no waiter is let in, and whoever comes back has what they had.
+func TestServerStoppedForLongGoesOn(t *testing.T) { stopped(t, "--ttl=10s", 25*time.Second) }
+
+func stopped(t *testing.T, ttl string, d time.Duration) {
 	t.Parallel()
-	s := serve(t, "--ttl=30s")
+	s := serve(t, ttl)
 	c := hire(t, s.url())
 	s.signal(syscall.SIGSTOP)
-	if err := pause(context.Background(), 20*time.Second); err != nil {
+	if err := pause(context.Background(), d); err != nil {
 		t.Fatal(err)
 	}
 	s.signal(syscall.SIGCONT)
