@@ -15,6 +15,7 @@ type benchCmd struct {
 	Rounds  int           `help:"Hand-overs and acquires to measure for each." default:"300"`
 	Pause   time.Duration `help:"For how long nothing may have happened before a hand-over; 0s: one right after the other." default:"20ms"`
 	AtMost  float64       `help:"Fail if a hand-over takes longer than so many times its floor; 0: whatever it takes." default:"0"`
+	Counted bool          `help:"Measure also what the metrics of --admin-listen cost, in turn with the rest."`
 	Sockets int           `help:"Idle sessions for the measurement of memory; -1 leaves it out." default:"15000"`
 }
 
@@ -31,7 +32,7 @@ func (c *benchCmd) Run(ctx context.Context) error {
 		c.Pause = -1
 	}
 	return orderly(ctx, bench.Run(ctx, bench.Options{
-		Dir: c.Dir, Waiters: c.Waiters, Rounds: c.Rounds, Pause: c.Pause, AtMost: c.AtMost, Sockets: c.Sockets, Out: os.Stdout,
+		Dir: c.Dir, Waiters: c.Waiters, Rounds: c.Rounds, Pause: c.Pause, AtMost: c.AtMost, Sockets: c.Sockets, Counted: c.Counted, Out: os.Stdout,
 		Child: func(ctx context.Context, args ...string) *exec.Cmd {
 			return exec.CommandContext(ctx, program, append([]string{"bench-child"}, args...)...)
 		},

@@ -30,6 +30,7 @@ type Options struct {
 	// negative: one comes right after the other.
 	Pause   time.Duration
 	AtMost  float64 // Run fails if a hand-over takes longer than so many times its floor (p50); 0: whatever it takes
+	Counted bool    // measure also a server that counts for operators, in turn with the one that does not
 	Sockets int     // idle sessions for the measurement of memory; default 15000; negative: leave it out
 	Out     io.Writer
 	// Child gives the command that runs Child with these arguments in a process of its own.
@@ -103,13 +104,17 @@ func handOvers(ctx context.Context, o Options, dir string) error {
 	fmt.Fprintf(o.Out, "%8s  %10s %10s  %10s %10s  %12s\n", "waiters", "p50", "p99", "floor p50", "floor p99", "p50 / floor")
 	var errs []error
 	for _, n := range o.Waiters {
-		lock, floor, err := handOver(ctx, dir, n, o.Rounds, o.Pause)
+		lock, floor, counted, err := handOver(ctx, dir, n, o)
 		if err != nil {
 			return err
 		}
 		times := float64(lock.at(.5)) / float64(floor.at(.5))
 		fmt.Fprintf(o.Out, "%8d  %10s %10s  %10s %10s  %12.2f\n", n, ms(lock.at(.5)), ms(lock.at(.99)),
 			ms(floor.at(.5)), ms(floor.at(.99)), times)
+		if o.Counted {
+			fmt.Fprintf(o.Out, "%8s  %10s %10s  %.2f times as long as without, at the half\n", "counted", ms(counted.at(.5)), ms(counted.at(.99)),
+				float64(counted.at(.5))/float64(lock.at(.5)))
+		}
 		if o.AtMost > 0 && times > o.AtMost {
 			errs = append(errs, fmt.Errorf("with %d waiting it takes %.2f times the floor, not %g at most", n, times, o.AtMost))
 		}
@@ -124,44 +129,55 @@ type relay interface {
 	handOver(ctx context.Context) (time.Duration, error)
 }
 
-func handOver(ctx context.Context, dir string, waiters, rounds int, pause time.Duration) (lock, floor times, err error) {
+func handOver(ctx context.Context, dir string, waiters int, o Options) (lock, floor, counted times, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ends := &ending{}
 	defer ends.all()
 	heard := &atomic.Int64{}
-	a, err := newLockRelay(ctx, ends, dir, waiters, heard)
+	type side struct {
+		relay
+		into *times
+	}
+	a, err := newLockRelay(ctx, ends, dir, waiters, heard, false)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	b, err := newFloorRelay(ctx, ends, dir, waiters, heard)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	locks, sides := []relay{a}, []side{{a, &lock}, {b, &floor}}
+	if o.Counted {
+		c, err := newLockRelay(ctx, ends, dir, waiters, heard, true)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		locks, sides = append(locks, c), append(sides, side{c, &counted})
 	}
 	// The first commits let the log of the data file grow; later ones write in place.
-	for range min(150, rounds) {
-		if _, err := a.handOver(ctx); err != nil {
-			return nil, nil, err
+	for _, l := range locks {
+		for range min(150, o.Rounds) {
+			if _, err := l.handOver(ctx); err != nil {
+				return nil, nil, nil, err
+			}
 		}
 	}
-	for len(lock) < rounds {
-		for _, side := range []struct {
-			relay
-			into *times
-		}{{a, &lock}, {b, &floor}} {
-			for range min(block, rounds) {
-				if err := settle(ctx, heard, pause); err != nil {
-					return nil, nil, err
+	for len(lock) < o.Rounds {
+		for _, side := range sides {
+			for range min(block, o.Rounds) {
+				if err := settle(ctx, heard, o.Pause); err != nil {
+					return nil, nil, nil, err
 				}
 				took, err := side.handOver(ctx)
 				if err != nil {
-					return nil, nil, err
+					return nil, nil, nil, err
 				}
 				*side.into = append(*side.into, took)
 			}
 		}
 	}
-	return lock, floor, nil
+	return lock, floor, counted, nil
 }
 
 // block is how many rounds of one side come in a row: few, so that both see the same machine, and more than one, so that

@@ -33,7 +33,7 @@ func TestRun(t *testing.T) {
 	}
 	var out bytes.Buffer
 	err = Run(t.Context(), Options{
-		Dir: t.TempDir(), Waiters: []int{1, 3}, Rounds: 5, Sockets: 50, Out: &out,
+		Dir: t.TempDir(), Waiters: []int{1, 3}, Rounds: 5, Sockets: 50, Counted: true, Out: &out,
 		Child: func(ctx context.Context, args ...string) *exec.Cmd {
 			cmd := exec.CommandContext(ctx, program, args...)
 			cmd.Env = append(os.Environ(), asChild+"=1")
@@ -44,7 +44,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"Hand-over", "floor p50", "Acquire", "Memory", "editlock session", "ratio"} {
+	for _, part := range []string{"Hand-over", "floor p50", "Acquire", "Memory", "editlock session", "ratio", "as long as without"} {
 		if !strings.Contains(out.String(), part) {
 			t.Errorf("no %q", part)
 		}

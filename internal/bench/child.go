@@ -134,7 +134,7 @@ func serverChild(ctx context.Context, kind, dir string) error {
 		url, err = serveBare(ends, new(gws.BuiltinEventHandler))
 	} else {
 		var s *lockServer
-		if s, err = serveLocks(ctx, ends, dir); err == nil {
+		if s, err = serveLocks(ctx, ends, dir, false); err == nil {
 			url = s.url
 		}
 	}

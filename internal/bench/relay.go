@@ -50,8 +50,8 @@ type lockRelay struct {
 	fence int64 // of the holder
 }
 
-func newLockRelay(ctx context.Context, ends *ending, dir string, waiters int, heard *atomic.Int64) (*lockRelay, error) {
-	s, err := serveLocks(ctx, ends, dir)
+func newLockRelay(ctx context.Context, ends *ending, dir string, waiters int, heard *atomic.Int64, counted bool) (*lockRelay, error) {
+	s, err := serveLocks(ctx, ends, dir, counted)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (l *lockRelay) handOver(ctx context.Context) (time.Duration, error) {
 func acquires(ctx context.Context, o Options, dir string) error {
 	ends := &ending{}
 	defer ends.all()
-	s, err := serveLocks(ctx, ends, dir)
+	s, err := serveLocks(ctx, ends, dir, false)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/metrics"
 	"github.com/editlock/editlock/server"
+	"github.com/editlock/editlock/store"
 	"github.com/editlock/editlock/store/sqlite"
 	"github.com/editlock/editlock/wire"
 )
@@ -32,7 +36,7 @@ const (
 // lockServer is editlock over SQLite, on a port of the loopback.
 type lockServer struct{ url string }
 
-func serveLocks(ctx context.Context, ends *ending, dir string) (*lockServer, error) {
+func serveLocks(ctx context.Context, ends *ending, dir string, counted bool) (*lockServer, error) {
 	if err := errors.Join(keyError, lockKeyError); err != nil {
 		return nil, err
 	}
@@ -46,7 +50,18 @@ func serveLocks(ctx context.Context, ends *ending, dir string) (*lockServer, err
 		return nil, err
 	}
 	ends.later(func() { _ = st.Close() })
-	m, err := editlock.Open(ctx, st, editlock.Config{Logger: log})
+	var records store.Store = st
+	var cfg editlock.Config
+	var requests *server.Observer
+	if counted {
+		counts, err := metrics.New(prometheus.NewRegistry())
+		if err != nil {
+			return nil, err
+		}
+		records, cfg.Observer, requests = counts.Store(st), counts.Observer(), &server.Observer{Request: counts.Request}
+	}
+	cfg.Logger = log
+	m, err := editlock.Open(ctx, records, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +69,7 @@ func serveLocks(ctx context.Context, ends *ending, dir string) (*lockServer, err
 	// The limits are against abuse; everything here comes from one address, as fast as it can.
 	const many = 1 << 20
 	locks, err := server.New(m, server.Options{
-		Access: server.Access{Keys: wire.Keys{accessKey}, Issuer: issuer, Audience: audience}, LockKey: lockKey, Logger: log,
+		Access: server.Access{Keys: wire.Keys{accessKey}, Issuer: issuer, Audience: audience}, LockKey: lockKey, Logger: log, Observer: requests,
 		Rate: many, Burst: many, HandshakeRate: many, MaxPerAddress: many, MaxConnections: many,
 	})
 	if err != nil {
