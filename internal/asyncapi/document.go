@@ -18,7 +18,7 @@ type object = map[string]any
 
 const about = `One lock per resource: who asks first edits, the others wait and are let in with fresh content the moment it is free.
 
-The protocol is written down in docs/spec.md, which is the authority; this document lists its messages. Text frames with one JSON object each, at most 16 KiB from a client, nested at most 8 deep, without duplicate members. Unknown members are ignored by both sides. Requests carry an id that their answer echoes; pushes carry none. Durations are seconds, fences and revisions integers below 2^53.`
+The protocol is written down in docs/spec.md, which is the authority; this document lists its messages. Text frames with one JSON object each, at most 16 KiB from a client, nested at most 8 deep, without duplicate members. Unknown members are ignored by both sides. Requests carry an id that their answer echoes; pushes carry none. Durations are seconds, fences and revisions integers below 2^53. Where a proxy lets no WebSocket through, the same frames are carried by requests and streams of events (section 2.5 there).`
 
 // generate makes the document. vectors is the folder with the golden vectors, which serve as examples.
 func generate(vectors string) ([]byte, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/client"
 	"github.com/editlock/editlock/internal/swarm"
 	"github.com/editlock/editlock/server"
 	"github.com/editlock/editlock/store/mem"
@@ -135,8 +136,8 @@ func key(t *testing.T, id, secret string) *wire.Key {
 	return k
 }
 
-// A real server and real pages say nothing to each other that the document does not have, whatever they talk about.
-func TestServerAndPagesFollowTheDocument(t *testing.T) {
+// A real server, real pages and real programs say nothing to each other that the document does not have, whatever they talk about.
+func TestServerAndClientsFollowTheDocument(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	silent := slog.New(slog.DiscardHandler)
@@ -243,6 +244,25 @@ func TestServerAndPagesFollowTheDocument(t *testing.T) {
 			t.Fatal("no heartbeat was heard")
 		}
 	}
+	program, err := client.Open(ctx, client.Options{
+		Servers: []string{between.URL}, Token: func(context.Context) (string, error) { return token("cleo"), nil }, Logger: silent,
+	})
+	must(err)
+	watched, err := program.Watch(ctx, "article/")
+	must(err)
+	lock, err := program.Acquire(ctx, "article/8")
+	must(err)
+	for snap := range watched {
+		if snap.Resource == "article/8" && snap.Mine.State == editlock.MineHeld {
+			break
+		}
+	}
+	must(lock.Changed(ctx, "2"))
+	if _, err := program.Try(ctx, target.Resource); !errors.Is(err, editlock.ErrLocked) {
+		t.Errorf("Ben holds it: %v", err)
+	}
+	must(lock.Release(ctx))
+	must(program.Close())
 	ask(ana, "", func(id int64) wire.Request { return &wire.Bye{ID: id} })
 	s.Drain(ctx)
 	must(s.Close(ctx))
