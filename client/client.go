@@ -56,7 +56,8 @@ type Options struct {
 	// Timeout bounds every call that does not wait its turn, the time without a connection included: Open, Try, Watch,
 	// Changed, Release and Close. 0 means 10 s.
 	Timeout time.Duration
-	// Dial makes network connections. nil means a net.Dialer.
+	// Dial makes network connections. nil means a net.Dialer. Where WebSockets do not get through, HTTP goes by the proxy that the environment
+	// names (HTTPS_PROXY), if any, which is dialled likewise.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// TLS is for https. nil means the defaults.
 	TLS *tls.Config
@@ -118,6 +119,7 @@ func Open(ctx context.Context, options Options) (*Session, error) {
 	if err != nil {
 		s.end()
 		s.work.Wait()
+		s.http.CloseIdleConnections()
 		return nil, err
 	}
 	s.task(func() { s.stay(first) })

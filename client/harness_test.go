@@ -59,6 +59,18 @@ type world struct {
 	net  *network
 	url  string
 	http *http.Server
+	wrap func(http.Handler) http.Handler // what stands before the server; nil: nothing
+}
+
+// way leads to the server.
+func (w *world) way() http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if w.wrap == nil {
+			w.s.ServeHTTP(rw, r)
+			return
+		}
+		w.wrap(w.s).ServeHTTP(rw, r)
+	})
 }
 
 // start serves on listener, which the network leads to.
@@ -76,7 +88,7 @@ func start(t *testing.T, listener net.Listener, cfg editlock.Config, opts server
 	if w.s, err = server.New(w.m, opts); err != nil {
 		t.Fatal(err)
 	}
-	w.http = &http.Server{Handler: w.s, ErrorLog: slog.NewLogLogger(quiet.Handler(), slog.LevelDebug)}
+	w.http = &http.Server{Handler: w.way(), ErrorLog: slog.NewLogLogger(quiet.Handler(), slog.LevelDebug)}
 	served := make(chan error, 1)
 	go func() { served <- w.http.Serve(listener) }()
 	t.Cleanup(func() {

@@ -4,14 +4,22 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/url"
 	"time"
 
 	"github.com/editlock/editlock"
 	"github.com/editlock/editlock/wire"
 )
 
-// helloTimeout is how long one attempt to connect may take, from the first packet to the welcome.
-const helloTimeout = 10 * time.Second
+// How long one attempt to connect may take, from the first packet to the welcome. That by a WebSocket gives way sooner, to one
+// without.
+const (
+	socketTimeout = 6 * time.Second
+	helloTimeout  = 10 * time.Second
+)
+
+// streaming is for how long nothing but streams is tried, where a WebSocket has never got through.
+const streaming = 10 * time.Minute
 
 // begin makes the first connection.
 func (s *Session) begin(ctx context.Context) (*link, error) {
@@ -92,48 +100,78 @@ func (s *Session) following(l *link) *link {
 	}
 }
 
-// attempt makes one connection, to the next address, and returns it when it is welcomed.
+// attempt makes one connection, to the next address, and returns it when it is welcomed: by a WebSocket, or where that does not get
+// through, by a stream.
 func (s *Session) attempt(ctx context.Context) (*link, error) {
 	base := s.bases[s.next%len(s.bases)]
-	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	l, err := s.connect(ctx, base)
+	if err != nil {
+		s.next++
+		return nil, err
+	}
+	level := s.opts.Logger.Debug
+	if s.attempts > 1 {
+		level = s.opts.Logger.Info // the warning is over
+	}
+	_, streams := l.carrier.(*stream)
+	level("editlock: connected", "server", base.String(), "stream", streams)
+	s.attempts = 0
+	return l, nil
+}
+
+func (s *Session) connect(ctx context.Context, base *url.URL) (*link, error) {
+	getting, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
-	token, err := s.access.current(ctx)
+	token, err := s.access.current(getting)
 	if err != nil {
 		return nil, err
 	}
-	l := newLink(s, base)
-	k, err := openSocket(ctx, l)
+	if s.sockets || time.Now().After(s.streams) {
+		l, err := s.over(ctx, socketTimeout, base, token, openSocket)
+		if s.sockets = s.sockets || err == nil; !errors.As(err, new(blocked)) || ctx.Err() != nil {
+			return l, err
+		}
+	}
+	l, err := s.over(ctx, openTimeout+helloTimeout, base, token, openStream)
 	if err != nil {
-		s.next++
+		s.streams, s.polls = time.Time{}, false
+		return nil, err
+	}
+	k, _ := l.carrier.(*stream)
+	s.streams, s.polls = time.Now().Add(streaming), k.polls
+	return l, nil
+}
+
+// over makes a connection of one kind, and returns it when it is welcomed.
+func (s *Session) over(ctx context.Context, limit time.Duration, base *url.URL, token string,
+	open func(context.Context, *link, func() ([]byte, error)) (carrier, error)) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	l := newLink(s, base)
+	k, err := open(ctx, l, func() ([]byte, error) { return l.hello(token) })
+	if err != nil {
 		l.err, l.code = err, wire.CloseAbnormal
 		return nil, l.why()
 	}
 	l.carrier = k
-	if !s.task(k.conn.ReadLoop) {
-		_ = k.raw.Close()
-		return nil, editlock.ErrClosed
-	}
-	if l.hello(token) != nil {
+	if !s.task(k.run) {
 		k.close()
+		return nil, editlock.ErrClosed
 	}
 	select {
 	case <-l.ready:
-		level := s.opts.Logger.Debug
-		if s.attempts > 1 {
-			level = s.opts.Logger.Info // the warning is over
-		}
-		level("editlock: connected", "server", base.String())
-		s.attempts = 0
 		return l, nil
 	case <-l.over:
 	case <-ctx.Done():
 		k.close()
 		<-l.over
 		if l.fault == nil {
-			l.err = errors.New("the server did not answer in time")
+			l.err = blocked{errors.New("the server did not answer in time")}
 		}
 	}
-	s.next++
+	if l.fault == nil && l.code == wire.CloseAbnormal && !errors.As(l.err, new(blocked)) {
+		l.err = blocked{l.err}
+	}
 	return nil, l.why()
 }
 

@@ -19,13 +19,15 @@ var errDown = errors.New("editlock: the connection to the lock server is gone; i
 
 // carrier carries the frames of one connection. What it hears it gives to its link, in order: received, and at the end, once, ended.
 type carrier interface {
-	// send writes a frame. It may be called from several goroutines, and blocks no longer than sendTimeout.
+	// send sends a frame, or hands it on to be sent. It may be called from several goroutines.
 	send(frame []byte) error
 	// close ends the connection, with a word to the other side if that can be sent. It takes a second or two at most.
 	close()
+	// run hears, until the connection has ended.
+	run()
 }
 
-// sendTimeout is how long the network may take to accept a frame.
+// sendTimeout is how long the network may take to accept a frame; then the connection is over.
 const sendTimeout = 8 * time.Second
 
 // A connection sends somewhat fewer messages than a server lets pass (20 a second, 40 at once), since its pongs count too.
@@ -73,15 +75,15 @@ func newLink(s *Session, base *url.URL) *link {
 	}
 }
 
-// hello begins, or begins again after the session could not be resumed.
-func (l *link) hello(token string) error {
+// hello is the frame that begins the connection, or begins again after the session could not be resumed. It is sent at once: belief
+// counts from here.
+func (l *link) hello(token string) ([]byte, error) {
 	nonce, resume := l.s.credentials()
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.lastID++
-	h := &wire.Hello{ID: l.lastID, Token: token, Nonce: nonce, Resume: resume}
 	l.helloSent = l.s.clocks()
-	l.mu.Unlock()
-	return l.write(h)
+	return wire.Encode(&wire.Hello{ID: l.lastID, Token: token, Nonce: nonce, Resume: resume})
 }
 
 func (l *link) write(f wire.Frame) error {
@@ -202,10 +204,11 @@ func (l *link) refused(e *wire.Error) {
 	case e.Code == wire.ResumeRefused:
 		l.s.forgetSession()
 		token, err := l.s.access.current(l.s.life)
+		var hello []byte
 		if err == nil {
-			err = l.hello(token)
+			hello, err = l.hello(token)
 		}
-		if err != nil {
+		if err != nil || l.carrier.send(hello) != nil {
 			l.carrier.close()
 		}
 	case e.Code == wire.Unavailable || e.Code == wire.ShuttingDown:

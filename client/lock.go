@@ -217,6 +217,7 @@ func (s *Session) Close() error {
 	s.end()
 	s.mu.Unlock()
 	s.work.Wait()
+	s.http.CloseIdleConnections()
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type Session struct {
 	opts   Options
 	bases  []*url.URL
 	access *access
+	http   *http.Client    // for streams
 	open   context.Context // ends when Close is called
 	shut   context.CancelFunc
 	life   context.Context // ends with the session
@@ -32,8 +34,11 @@ type Session struct {
 	wake   chan struct{}  // for guard: something is to be looked after sooner
 
 	// Of the goroutine that connects.
-	attempts int // since the last welcome
-	next     int // which address is tried next
+	attempts int       // since the last welcome
+	next     int       // which address is tried next
+	sockets  bool      // a WebSocket has been welcomed
+	streams  time.Time // until when none is tried, since one did not get through and a stream did
+	polls    bool      // the last stream had to poll
 
 	mu        sync.Mutex
 	done      bool
@@ -50,7 +55,7 @@ type Session struct {
 
 func newSession(o Options, bases []*url.URL) *Session {
 	s := &Session{
-		opts: o, bases: bases, access: newAccess(o.Token), clocks: clocksSince(time.Now()), wake: make(chan struct{}, 1),
+		opts: o, bases: bases, access: newAccess(o.Token), http: newHTTP(&o), clocks: clocksSince(time.Now()), wake: make(chan struct{}, 1),
 		linked: make(chan struct{}), nonce: newNonce(), claims: map[string]*claim{}, watchers: map[*watcher]struct{}{},
 	}
 	s.life, s.end = context.WithCancel(context.Background())

@@ -29,8 +29,13 @@ type socket struct {
 	turn chan struct{} // a token is in it while somebody writes
 }
 
+// blocked is the error of a WebSocket that does not get through, though there is something at the address.
+type blocked struct{ error }
+
+func (b blocked) Unwrap() error { return b.error }
+
 // openSocket connects l to its server. ctx bounds the handshake.
-func openSocket(ctx context.Context, l *link) (*socket, error) {
+func openSocket(ctx context.Context, l *link, hello func() ([]byte, error)) (carrier, error) {
 	o := &l.s.opts
 	raw, err := dial(ctx, o, l.base)
 	if err != nil {
@@ -52,13 +57,23 @@ func openSocket(ctx context.Context, l *link) (*socket, error) {
 	}, k.raw)
 	switch {
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case err != nil && resp != nil && resp.StatusCode != http.StatusSwitchingProtocols:
+		return nil, blocked{errors.New("the server did not answer in time")}
+	case err != nil && resp != nil && (resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable):
 		return nil, fmt.Errorf("the server answered %s", resp.Status)
+	case err != nil && resp != nil && resp.StatusCode != http.StatusSwitchingProtocols:
+		return nil, blocked{fmt.Errorf("the server answered %s", resp.Status)}
 	case err != nil:
-		return nil, err
+		return nil, blocked{err}
 	}
 	k.conn = conn
+	frame, err := hello()
+	if err == nil {
+		err = k.send(frame)
+	}
+	if err != nil {
+		_ = k.raw.Close()
+		return nil, blocked{err}
+	}
 	return k, nil
 }
 
@@ -93,6 +108,8 @@ func (k *socket) send(frame []byte) error {
 	defer func() { <-k.turn }()
 	return k.conn.WriteMessage(gws.OpcodeText, frame)
 }
+
+func (k *socket) run() { k.conn.ReadLoop() }
 
 func (k *socket) close() {
 	t := time.NewTimer(time.Second)
