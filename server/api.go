@@ -113,6 +113,7 @@ type call struct {
 	resource string // what follows the path of the endpoint
 	who      *identity
 	ctx      context.Context // of the work: it does not end with the request, which may be cut off in the midst of a change
+	after    func(lost bool) // what is to be done once the answer is on its way, or certainly lost; nil: nothing
 }
 
 // failure is an answer that is none, with what belongs into its body.
@@ -181,6 +182,12 @@ func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request, e *endpoi
 	ctx, done := s.observed(ctx, Request{Transport: "http", Kind: e.name, Resource: resource, Header: r.Header})
 	c := &call{w: w, r: r, control: http.NewResponseController(w), received: time.Now(), resource: resource, ctx: ctx}
 	out, err := s.work(c, e)
+	defer func() {
+		if c.after != nil {
+			lost := c.control.Flush()
+			c.after(lost != nil && !errors.Is(lost, http.ErrNotSupported) || r.Context().Err() != nil)
+		}
+	}()
 	if err != nil {
 		done(s.fail(c, err))
 		return
@@ -273,14 +280,20 @@ func (c *call) body() ([]byte, error) {
 	return body, nil
 }
 
-// fail answers with a problem.
-func (s *Server) fail(c *call, err error) wire.Code {
+// told is what the caller is told of an error.
+func told(err error) *wire.Error {
 	var e *wire.Error
 	if !errors.As(err, &e) {
 		e, _ = explain(0, err)
-		if e.Code == wire.UnknownOutcome || e.Code == wire.Unavailable {
-			s.log.Warn("a request failed", "path", clip(c.r.URL.Path), "err", err)
-		}
+	}
+	return e
+}
+
+// fail answers with a problem.
+func (s *Server) fail(c *call, err error) wire.Code {
+	e := told(err)
+	if e.Code == wire.UnknownOutcome || e.Code == wire.Unavailable {
+		s.log.Warn("a request failed", "path", clip(c.r.URL.Path), "err", err)
 	}
 	p := &wire.Problem{Status: e.Code.Status(), Code: e.Code, Detail: e.Message, RetryAfter: e.RetryAfter}
 	var locked *editlock.LockedError

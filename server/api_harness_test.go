@@ -155,3 +155,11 @@ func (a *asker) answers(path string, in any) <-chan *said {
 	}()
 	return ch
 }
+
+func mustJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}

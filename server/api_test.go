@@ -73,8 +73,10 @@ func TestProgramHoldsAndReleases(t *testing.T) {
 // waiting waits until so many wait for a resource.
 func (w *world) waiting(resource string, n int) {
 	w.Helper()
-	c := w.page("observer")
-	defer c.line.close()
+	if w.observer == nil {
+		w.observer = w.page("observer")
+	}
+	c := w.observer
 	if s := c.ok(&wire.Watch{ID: c.nextID(), Target: target(resource)}).Snapshot; s.Waiting != n {
 		c.pushed(resource, func(s *wire.Snapshot) bool { return s.Waiting == n })
 	}

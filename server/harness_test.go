@@ -40,9 +40,10 @@ func mustKey(id string, secret []byte) *wire.Key {
 // world is a whole server on loopback, with a real Manager behind it.
 type world struct {
 	testing.TB
-	m    *editlock.Manager
-	s    *server.Server
-	addr string
+	m        *editlock.Manager
+	s        *server.Server
+	addr     string
+	observer *client // see waiting
 }
 
 // setup is what a test may change.
@@ -92,7 +93,7 @@ func start(t testing.TB, change ...func(*setup)) *world {
 			t.Errorf("closing the Manager: %v", err)
 		}
 	})
-	return &world{t, m, s, l.Addr().String()}
+	return &world{TB: t, m: m, s: s, addr: l.Addr().String()}
 }
 
 // access makes an access token.

@@ -12,7 +12,7 @@ import (
 )
 
 // callAcquire asks for a lock, and waits for it as long as the caller wants to.
-func (s *Server) callAcquire(c *call, in *wire.AcquireCall) (_ *wire.Granted, err error) {
+func (s *Server) callAcquire(c *call, in *wire.AcquireCall) (*wire.Granted, error) {
 	name, err := lease.ParseResource(in.Resource)
 	if err != nil {
 		return nil, err
@@ -31,24 +31,28 @@ func (s *Server) callAcquire(c *call, in *wire.AcquireCall) (_ *wire.Granted, er
 		return nil, err
 	}
 	fresh := !p.conn.Resumed() && in.Session != p.token()
-	after := ifIdle
-	defer func() { // a panic in between comes here too
-		if c.r.Context().Err() != nil && fresh {
-			after = forsake // nobody hears of this session
+	c.after = func(lost bool) { // a panic in between leads here too
+		if lost && fresh {
+			p.leave(forsake) // nobody hears of this session
+		} else {
+			p.leave(goesOn)
 		}
-		goes := p.leave(after)
-		var f *failure
-		if errors.As(err, &f) && goes {
-			token := p.token()
-			f.fill = then(f.fill, func(pr *wire.Problem) { pr.Session = token })
-		}
-	}()
-	held, err := s.attempt(c, p, editlock.Request{Resource: name, NoWait: wait == 0, Move: in.Move}, wait)
-	if err != nil {
-		return nil, err
 	}
-	after = goesOn
-	return held, nil
+	held, err := s.attempt(c, p, editlock.Request{Resource: name, NoWait: wait == 0, Move: in.Move}, wait)
+	if err == nil || c.r.Context().Err() != nil {
+		return held, err
+	}
+	goes := true
+	if told(err).Code != wire.UnknownOutcome { // then it may have been granted, and only this session can find out
+		c.after = nil
+		goes = p.leave(ifIdle)
+	}
+	var f *failure
+	if errors.As(err, &f) && goes && !errors.Is(err, editlock.ErrReplaced) {
+		token := p.token()
+		f.fill = then(f.fill, func(pr *wire.Problem) { pr.Session = token })
+	}
+	return nil, err
 }
 
 // then does one thing after another.
@@ -79,6 +83,7 @@ func (s *Server) attempt(c *call, p *program, ask editlock.Request, wait time.Du
 			if c.r.Context().Err() != nil {
 				return nil, s.refusal(c, p, snap, c.r.Context().Err()) // nobody is there to confirm it
 			}
+			p.conn.Heard()
 			snap, err = p.confirm(snap)
 			if errors.Is(err, editlock.ErrStale) {
 				snap, err = p.ask(ask) // it came too late, and waits again
