@@ -90,7 +90,7 @@ func (c *contract) validate(body []byte, steps ...string) (known bool, err error
 func (c *contract) judge(r *http.Request, sent []byte, resp *http.Response, got []byte) error {
 	path := c.path(r.URL.Path)
 	method := strings.ToLower(r.Method)
-	if operation, _ := c.paths[path].(map[string]any); operation == nil || operation[method] == nil {
+	if operation, _ := c.paths[path].(map[string]any); operation == nil || operation[method] == nil || r.Method != strings.ToUpper(r.Method) {
 		return nil // of an address that the document does not describe
 	}
 	media := resp.Header.Get("Content-Type")

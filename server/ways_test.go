@@ -11,7 +11,9 @@ import (
 const withoutFrames = `^(TestWithoutWebSocket|TestStream.*|TestPoll.*|TestHandshake|TestHandshakesOfOneAddress|TestPacesAreForgotten` +
 	`|TestHostileFrames|TestFragments|TestSlowReader|TestReaderThatNeverReads|TestBurstReachesReader|TestLocalSocket|TestMountedOverTLS` +
 	`|TestAccessTokenAttacks|TestOneKeyNeedsNoName|TestWhatIsWrongWithAToken|TestAccessMustBeConfigured|TestRights|TestNamesThatPretend` +
-	`|TestOutbox.*|TestUniformAnswers|TestOptionsThatAreRefused)$`
+	`|TestOutbox.*|TestUniformAnswers|TestOptionsThatAreRefused` +
+	`|TestProgram.*|TestFiftyProgramsAtOnce|TestLimitsOfPrograms|TestDocument.*|TestBadBodies|TestNamesOverHTTP|TestTokensOverHTTP` +
+	`|TestPagesAndSmuggledHeaders|TestUniformAnswersOverHTTP|TestUnknownAddresses|TestChecks|TestPanicInARequest)$`
 
 // Without WebSocket everything is the same: the tests whose clients speak in frames run once more over a stream of events, and over
 // long polls.
