@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/editlock/editlock/wire"
 )
@@ -98,8 +99,13 @@ func busy(t *testing.T) map[string]*family {
 	if err := ana.conn.WriteString("{"); err != nil {
 		t.Fatal(err)
 	}
-	if code := <-ana.closed; code != wire.CloseBadMessage {
-		t.Errorf("closed with %d", code)
+	select {
+	case code := <-ana.closed:
+		if code != wire.CloseBadMessage {
+			t.Errorf("closed with %d", code)
+		}
+	case <-time.After(patience):
+		t.Fatal("not closed")
 	}
 	if status := s.status(t, "/editlock/v1/socket"); status != http.StatusBadRequest {
 		t.Errorf("no handshake: %d", status)

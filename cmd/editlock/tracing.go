@@ -73,7 +73,7 @@ func (f tracingFlags) open(ctx context.Context, log *slog.Logger) (t *tracing.Tr
 	}
 	log.Info("traces are sent", "resources", f.TraceResources)
 	return t, func() {
-		end, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := provider.Shutdown(end); err != nil {
 			log.Warn("the last traces could not be sent", "error", err)
