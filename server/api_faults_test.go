@@ -62,12 +62,12 @@ func TestProgramGivesUpAsItIsGranted(t *testing.T) {
 		})
 		both.Wait()
 		if i%2 == 1 {
-			// It was granted before it could give up, or it asks again, since it still has its request there: it lets go.
-			go func() {
-				if s := recv(t, bens, "ben's answer"); s != nil && s.StatusCode == 200 {
-					ben.release(parsed[wire.Granted](t, s))
-				}
-			}()
+			// The request that waits is sent away; or it was granted before that.
+			if s := recv(t, bens, "ben's answer"); s.StatusCode == 200 {
+				ben.release(parsed[wire.Granted](t, s))
+			} else {
+				ben.problem(s, wire.Locked)
+			}
 		}
 		var s *said
 		select {

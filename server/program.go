@@ -27,12 +27,12 @@ type program struct {
 	gone  chan struct{}
 
 	mu    sync.Mutex
-	conn  *editlock.Conn // nil while it is made
-	over  bool           // no further request comes in; gone is closed
-	why   error          // that ended it, if it was the Manager
-	calls int            // requests under way
-	turns int            // requests that came
-	waits map[string][]chan editlock.Snapshot
+	conn  *editlock.Conn            // nil while it is made
+	over  bool                      // no further request comes in; gone is closed
+	why   error                     // that ended it, if it was the Manager
+	calls int                       // requests under way
+	turns int                       // requests that came
+	waits map[string][]*waiter      // by resource; nil: none
 	ended map[string]wire.EndedHold // how its holds ended, by resource; nil: none that is known
 }
 
@@ -254,36 +254,60 @@ func (p *program) notify(s editlock.Snapshot) {
 		}
 		p.ended[s.Resource] = wire.EndedHold{Resource: s.Resource, Ended: *plain(s).Ended}
 	}
-	for _, ch := range p.waits[s.Resource] {
+	for _, w := range p.waits[s.Resource] {
 		select { // the newest counts
-		case <-ch:
+		case <-w.news:
 		default:
 		}
-		ch <- s
+		w.news <- s
 	}
 }
 
-// listen gives the news of a resource from now on, until stop: the newest waits in the channel.
-func (p *program) listen(resource string) (news <-chan editlock.Snapshot, stop func()) {
-	ch := make(chan editlock.Snapshot, 1)
+// waiter is a request that waits for a resource.
+type waiter struct {
+	news    chan editlock.Snapshot // holds the newest
+	givenUp chan struct{}          // closed when another request has given the place up
+}
+
+// listen gives the news of a resource from now on, until stop.
+func (p *program) listen(resource string) (w *waiter, stop func()) {
+	w = &waiter{news: make(chan editlock.Snapshot, 1), givenUp: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.waits == nil {
-		p.waits = map[string][]chan editlock.Snapshot{}
+		p.waits = map[string][]*waiter{}
 	}
-	p.waits[resource] = append(p.waits[resource], ch)
+	p.waits[resource] = append(p.waits[resource], w)
 	delete(p.ended, resource) // it is asked for again
-	return ch, func() {
+	return w, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.waits[resource] = slices.DeleteFunc(p.waits[resource], func(c chan editlock.Snapshot) bool { return c == ch })
-		if len(p.waits[resource]) == 0 {
-			delete(p.waits, resource)
+		if i := slices.Index(p.waits[resource], w); i >= 0 {
+			p.waits[resource] = slices.Delete(p.waits[resource], i, i+1)
 		}
-		if len(p.waits) == 0 {
-			p.waits = nil // an idle session keeps no memory for it
-		}
+		p.quiet(resource)
 	}
+}
+
+// quiet keeps no memory for what nobody waits for. mu is held.
+func (p *program) quiet(resource string) {
+	if len(p.waits[resource]) == 0 {
+		delete(p.waits, resource)
+	}
+	if len(p.waits) == 0 {
+		p.waits = nil
+	}
+}
+
+// giveUp sends away the requests that wait for a resource: they must not ask again.
+func (p *program) giveUp(resource string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.waits[resource] {
+		close(w.givenUp)
+	}
+	delete(p.waits, resource)
+	p.quiet(resource)
 }
 
 // endings are how holds of the session ended, as far as is known.

@@ -62,7 +62,7 @@ func then(f, g func(*wire.Problem)) func(*wire.Problem) {
 
 // attempt asks until the lock is the program's or its time is over.
 func (s *Server) attempt(c *call, p *program, ask editlock.Request, wait time.Duration) (*wire.Granted, error) {
-	news, stop := p.listen(ask.Resource)
+	w, stop := p.listen(ask.Resource)
 	defer stop()
 	var patience <-chan time.Time
 	waiting := false
@@ -91,6 +91,12 @@ func (s *Server) attempt(c *call, p *program, ask editlock.Request, wait time.Du
 			continue
 		case editlock.MineWaiting:
 		default: // skipped, or not in the queue any more
+			select {
+			case <-w.givenUp:
+				err = errGivenUp
+				continue
+			default:
+			}
 			snap, err = p.ask(ask)
 			if err != nil || snap.Mine.State != editlock.MineWaiting {
 				continue
@@ -106,7 +112,9 @@ func (s *Server) attempt(c *call, p *program, ask editlock.Request, wait time.Du
 		}
 		alive := time.NewTimer(s.opts.Heartbeat)
 		select {
-		case snap = <-news:
+		case snap = <-w.news:
+		case <-w.givenUp:
+			err = errGivenUp
 		case <-alive.C:
 			p.conn.Heard() // its request is there, and so is it
 		case <-patience:
@@ -126,6 +134,7 @@ func (s *Server) attempt(c *call, p *program, ask editlock.Request, wait time.Du
 var (
 	errPatience = errors.New("server: still waiting at the end of the time")
 	errEnough   = errors.New("server: too many wait")
+	errGivenUp  = errors.New("server: the place was given up")
 )
 
 // refusal makes the answer to an acquire that did not get the lock.
@@ -136,6 +145,8 @@ func (s *Server) refusal(c *call, p *program, snap editlock.Snapshot, err error)
 		fill = func(pr *wire.Problem) { pr.Snapshot, pr.Holder = w, w.Holder }
 	}
 	switch {
+	case errors.Is(err, errGivenUp):
+		err, fill = &wire.Error{Code: wire.Locked, Message: "Another request of this session has given the place up."}, func(*wire.Problem) {}
 	case errors.Is(err, errPatience), errors.Is(err, errEnough):
 		e := &wire.Error{Code: wire.Locked, Message: "Still waiting for " + snap.Resource + ". Ask again with this session: it keeps the place."}
 		if errors.Is(err, errEnough) {
@@ -244,18 +255,19 @@ func nothingLeft(err error, ended []wire.EndedHold) error {
 
 // callRelease gives a lock back. A second time, or too late, it changes nothing and says the same.
 func (s *Server) callRelease(c *call, in *wire.ReleaseCall) (*wire.Standing, error) {
-	return s.inSession(c, in.Resource, in.Session, func(ctx context.Context, conn *editlock.Conn, name string) (editlock.Snapshot, error) {
-		snap, err := conn.Release(ctx, name, in.Fence, in.Version)
-		conn.Unwatch(name)
+	return s.inSession(c, in.Resource, in.Session, func(ctx context.Context, p *program, name string) (editlock.Snapshot, error) {
+		snap, err := p.conn.Release(ctx, name, in.Fence, in.Version)
+		p.conn.Unwatch(name)
 		return snap, err
 	})
 }
 
 // callCancel gives a place in the queue up.
 func (s *Server) callCancel(c *call, in *wire.CancelCall) (*wire.Standing, error) {
-	return s.inSession(c, in.Resource, in.Session, func(ctx context.Context, conn *editlock.Conn, name string) (editlock.Snapshot, error) {
-		snap, err := conn.Cancel(ctx, name)
-		conn.Unwatch(name)
+	return s.inSession(c, in.Resource, in.Session, func(ctx context.Context, p *program, name string) (editlock.Snapshot, error) {
+		p.giveUp(name)
+		snap, err := p.conn.Cancel(ctx, name)
+		p.conn.Unwatch(name)
 		return snap, err
 	})
 }
@@ -263,8 +275,8 @@ func (s *Server) callCancel(c *call, in *wire.CancelCall) (*wire.Standing, error
 // callChanged tells that content was saved: by the holder, or by the application.
 func (s *Server) callChanged(c *call, in *wire.ChangedCall) (*wire.Standing, error) {
 	if in.Session != "" {
-		out, err := s.inSession(c, in.Resource, in.Session, func(ctx context.Context, conn *editlock.Conn, name string) (editlock.Snapshot, error) {
-			return conn.Changed(ctx, name, in.Fence, in.Version)
+		out, err := s.inSession(c, in.Resource, in.Session, func(ctx context.Context, p *program, name string) (editlock.Snapshot, error) {
+			return p.conn.Changed(ctx, name, in.Fence, in.Version)
 		})
 		if err == nil && out.Session == "" {
 			return nil, editlock.ErrStale
@@ -285,7 +297,7 @@ func (s *Server) callChanged(c *call, in *wire.ChangedCall) (*wire.Standing, err
 }
 
 // inSession does something in a session that there is. In one of which nothing is left it changes nothing.
-func (s *Server) inSession(c *call, resource, session string, f func(context.Context, *editlock.Conn, string) (editlock.Snapshot, error)) (*wire.Standing, error) {
+func (s *Server) inSession(c *call, resource, session string, f func(context.Context, *program, string) (editlock.Snapshot, error)) (*wire.Standing, error) {
 	name, err := lease.ParseResource(resource)
 	if err != nil {
 		return nil, err
@@ -299,7 +311,7 @@ func (s *Server) inSession(c *call, resource, session string, f func(context.Con
 	} else if err != nil {
 		return nil, err
 	}
-	snap, err := f(c.ctx, p.conn, name)
+	snap, err := f(c.ctx, p, name)
 	goes := p.leave(ifIdle)
 	if err != nil {
 		return nil, err
