@@ -112,8 +112,30 @@ type tally struct {
 	closed  map[uint16]int64
 }
 
+// What is counted from the start, at 0: that something happened for the first time is then seen as a rise.
+var (
+	allCodes = []wire.Code{
+		wire.BadJSON, wire.BadFrame, wire.BadRequest, wire.BadResource, wire.Unsupported, wire.Unauthenticated, wire.Forbidden,
+		wire.Locked, wire.StaleFence, wire.QueueFull, wire.TooManyLocks, wire.TooManyWatches, wire.TooManySessions, wire.RateLimited,
+		wire.ResumeRefused, wire.ResumeReused, wire.Unavailable, wire.UnknownOutcome, wire.Replaced, wire.SessionOver,
+		wire.ShuttingDown, wire.BadLockToken, wire.OriginForbidden, wire.BadHandshake, wire.NoStream, wire.NotFound, wire.BadMethod,
+		wire.TooLarge,
+	}
+	allCloses = []uint16{
+		wire.CloseBinary, wire.CloseInternal, wire.CloseRestart, wire.CloseTooSlow, wire.CloseNoPong, wire.CloseTooMany, wire.CloseHelloLate,
+		wire.CloseBadMessage, wire.CloseTokenExpired, wire.CloseTokenRefused, wire.CloseReplaced, wire.CloseResumeReused, wire.CloseSessionEnded,
+	}
+)
+
 func newTally() *tally {
-	return &tally{errors: map[wire.Code]int64{}, refused: map[wire.Code]int64{}, closed: map[uint16]int64{}}
+	t := &tally{errors: map[wire.Code]int64{}, refused: map[wire.Code]int64{}, closed: map[uint16]int64{}}
+	for _, code := range allCodes {
+		t.errors[code], t.refused[code] = 0, 0
+	}
+	for _, code := range allCloses {
+		t.closed[code] = 0
+	}
+	return t
 }
 
 func (t *tally) fail(code wire.Code) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -72,6 +74,9 @@ func TestRequestsAreObserved(t *testing.T) {
 	ben.closedWith(wire.CloseBadMessage)
 	w.get(t, "/v1/socket", "")
 	st := w.s.Stats()
+	happened(st.Errors)
+	happened(st.Refused)
+	happened(st.Closed)
 	if !maps.Equal(st.Errors, map[wire.Code]int64{wire.Locked: 1, wire.StaleFence: 1, wire.Forbidden: 1, wire.BadJSON: 1}) {
 		t.Errorf("errors: %v", st.Errors)
 	}
@@ -98,4 +103,29 @@ func (w *world) get(t *testing.T, path, token string) {
 		t.Fatal(err)
 	}
 	_ = r.Body.Close()
+}
+
+// happened takes out what never did.
+func happened[K comparable](counts map[K]int64) {
+	maps.DeleteFunc(counts, func(_ K, n int64) bool { return n == 0 })
+}
+
+// What has not happened yet is counted, too: every code that there is stands at 0.
+func TestEveryCodeIsCountedFromTheStart(t *testing.T) {
+	file, err := os.ReadFile("../wire/code.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := start(t).s.Stats()
+	codes := regexp.MustCompile(`(?m)^\t\w+ +Code += "(\w+)"`).FindAllStringSubmatch(string(file), -1)
+	for _, m := range codes {
+		_, sent := st.Errors[wire.Code(m[1])]
+		_, refused := st.Refused[wire.Code(m[1])]
+		if !sent || !refused {
+			t.Errorf("%s is not counted before it happens", m[1])
+		}
+	}
+	if len(codes) < 25 {
+		t.Errorf("only %d codes were found", len(codes))
+	}
 }

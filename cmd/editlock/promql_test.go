@@ -262,18 +262,10 @@ func (p *promql) matcher(f *family, name string) {
 		values = strings.Split(value, "|")
 	}
 	for _, v := range values {
-		if !f.labels[label][v] && !laterCodes[name+"/"+v] {
+		if !f.labels[label][v] {
 			p.fail("%s has never %s=%q", name, label, v)
 		}
 	}
-}
-
-// laterCodes are values that a series has once it happens, and that the scrape of the test has not.
-var laterCodes = map[string]bool{
-	"editlock_connections_closed_total/4100":       true,
-	"editlock_errors_total/unauthenticated":        true,
-	"editlock_http_refused_total/origin_forbidden": true,
-	"editlock_http_refused_total/rate_limited":     true,
 }
 
 func TestPromQLBites(t *testing.T) {
