@@ -30,6 +30,7 @@ func TestReconnects(t *testing.T) {
 		reconnects(t, n)
 		return
 	}
+	t.Parallel() // it only waits
 	n = 100_000
 	if testing.Short() {
 		n = 5000
