@@ -331,9 +331,9 @@ func TestStoppedClientDoesNotBelieve(t *testing.T) {
 func TestKilledClient(t *testing.T) {
 	t.Parallel()
 	p := serve(t)
+	ben := p.session("2", "Ben")
 	h := p.holder()
 	_ = h.cmd.Process.Kill()
-	ben := p.session("2", "Ben")
 	if _, err := ben.Try(t.Context(), doc); !errors.Is(err, editlock.ErrLocked) {
 		t.Fatalf("at once: %v", err)
 	}

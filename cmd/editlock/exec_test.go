@@ -251,16 +251,12 @@ func TestExecStopsTheCommandWhenTheServerIsGone(t *testing.T) {
 	child := ana.next("child")
 	pid := ana.next("in")
 	_ = s.cmd.Process.Kill()
-	killed := time.Now()
 	ana.next("asked")
 	if code := ana.ends(); code != exitLost {
 		t.Errorf("exit code %d", code)
 	}
 	gone(t, pid)
 	gone(t, child)
-	if took := time.Since(killed); took < 5*time.Second {
-		t.Errorf("it was stopped after %v, while the lock was surely held", took)
-	}
 	if said := ana.stderr.String(); !strings.Contains(said, "no longer certain") || !strings.Contains(said, "stopping the command") {
 		t.Errorf("it said:\n%s", said)
 	}
