@@ -217,11 +217,12 @@ func (pipeAddr) String() string  { return "127.0.0.1:80" }
 // network leads from the clients to the server, by pipes or by real sockets. It can be cut: then nothing passes either way, no
 // byte and no end of a connection, until it is whole again.
 type network struct {
-	to    *pipes // nil: real sockets
-	mu    sync.Mutex
-	whole chan struct{} // nil: it is whole
-	conns []net.Conn    // the clients' ends
-	wires sync.WaitGroup
+	to     *pipes // nil: real sockets
+	mu     sync.Mutex
+	whole  chan struct{} // nil: it is whole
+	cables []*cable
+	conns  []net.Conn // the clients' ends
+	wires  sync.WaitGroup
 }
 
 func (n *network) dial(ctx context.Context, kind, address string) (net.Conn, error) {
@@ -246,12 +247,27 @@ func (n *network) dial(ctx context.Context, kind, address string) (net.Conn, err
 		far = near
 	}
 	inner, outer := net.Pipe()
+	k := new(cable)
 	n.mu.Lock()
 	n.conns = append(n.conns, outer)
+	n.cables = append(n.cables, k)
 	n.mu.Unlock()
-	n.wires.Go(func() { n.pump(far, inner) })
-	n.wires.Go(func() { n.pump(inner, far) })
+	n.wires.Go(func() { n.pump(k, far, inner) })
+	n.wires.Go(func() { n.pump(k, inner, far) })
 	return outer, nil
+}
+
+// cable is what one connection goes through.
+type cable struct{ dead bool }
+
+// kill lets all connections of now go dead, without a word to either end: half open, for ever. New ones work.
+func (n *network) kill() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, k := range n.cables {
+		k.dead = true
+	}
+	n.cables = nil
 }
 
 // addressed is a pipe with the address that the server wants to see.
@@ -259,11 +275,20 @@ type addressed struct{ net.Conn }
 
 func (addressed) RemoteAddr() net.Addr { return pipeAddr{} }
 
-func (n *network) pump(from, to net.Conn) {
+func (n *network) pump(cable *cable, from, to net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		k, err := from.Read(buffer)
 		_ = n.wait(nil)
+		n.mu.Lock()
+		dead := cable.dead
+		n.mu.Unlock()
+		if dead && err == nil {
+			continue
+		}
+		if dead {
+			return // and the other end never hears of it
+		}
 		if k > 0 {
 			if _, werr := to.Write(buffer[:k]); werr != nil {
 				err = werr

@@ -70,8 +70,12 @@ func TestLockToken(t *testing.T) {
 // The access token is renewed before it expires; where that fails for long, the client gets a new one and comes back.
 func TestAccessTokenIsRenewed(t *testing.T) {
 	virtual(t, roomy, func(t *testing.T, w *world) {
-		var asked, broken atomic.Int32
+		var asked, broken, dialled atomic.Int32
 		ana := w.session("1", "Ana", func(o *client.Options) {
+			o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				dialled.Add(1)
+				return w.net.dial(ctx, network, address)
+			}
 			o.Token = func(context.Context) (string, error) {
 				asked.Add(1)
 				if broken.Load() > 0 {
@@ -86,6 +90,9 @@ func TestAccessTokenIsRenewed(t *testing.T) {
 		w.holds(a)
 		if n := asked.Load(); n < 12 || n > 30 {
 			t.Errorf("asked %d times for tokens of 5 min in an hour", n)
+		}
+		if n := dialled.Load(); n != 1 {
+			t.Errorf("connected %d times, since the server was not given fresh tokens", n)
 		}
 		broken.Store(20) // beyond the end of the present one: closed with 4200
 		<-a.Context().Done()
@@ -180,9 +187,13 @@ func TestReplaced(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		taken := time.Now()
 		<-a.Context().Done()
 		if cause := context.Cause(a.Context()); !errors.Is(cause, editlock.ErrUnsure) {
 			t.Errorf("the cause is %v", cause)
+		}
+		if took := time.Since(taken); took > 100*time.Millisecond {
+			t.Errorf("she believes for %v after she was told", took)
 		}
 		if snaps := thief.Snapshots(); len(snaps) != 1 || snaps[0].Mine.Fence != a.Fence() {
 			t.Fatalf("%+v", snaps)
@@ -262,10 +273,19 @@ func TestStrictServer(t *testing.T) {
 // Faults: N3. A server that is going to stop: the client moves, and is not told twice.
 func TestMove(t *testing.T) {
 	virtual(t, server.Options{DrainTime: 20 * time.Second}, func(t *testing.T, w *world) {
-		ana := w.session("1", "Ana")
+		var dialled atomic.Int32
+		ana := w.session("1", "Ana", func(o *client.Options) {
+			o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				dialled.Add(1)
+				return w.net.dial(ctx, network, address)
+			}
+		})
 		a := w.acquire(ana)
 		w.s.Drain(t.Context())
 		w.holds(a)
+		if dialled.Load() < 2 {
+			t.Error("she was told to move, and waits to be thrown out")
+		}
 		if err := w.s.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}

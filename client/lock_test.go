@@ -54,3 +54,27 @@ func TestFirstLookAfterAStop(t *testing.T) {
 		}
 	}
 }
+
+// Faults: W4. What is older than what the connection has told already changes nothing.
+func TestOlderSnapshotIsIgnored(t *testing.T) {
+	s := newSession(Options{Logger: slog.New(slog.DiscardHandler)}, []*url.URL{{}})
+	s.belief = lease.Believe(s.clocks(), 30*time.Second, 3*time.Second)
+	c := s.claimOf("article/42")
+	c.asking = 1
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.learn(wire.Snapshot{Resource: "article/42", Revision: 10, State: "held", Mine: &wire.Mine{State: "held", Fence: 7}})
+	lock := s.take("article/42", c)
+	if lock == nil {
+		t.Fatal("what is held is not given out")
+	}
+	s.learn(wire.Snapshot{Resource: "article/42", Revision: 9, State: "free", Ended: &wire.Ended{Fence: 7, Reason: "released"}})
+	if c.lock != lock || c.mine.Fence != 7 {
+		t.Error("an older snapshot ended the lock")
+	}
+	s.learn(wire.Snapshot{Resource: "article/42", Revision: 11, State: "free", Ended: &wire.Ended{Fence: 7, Reason: "forced"}})
+	var lost *editlock.LostError
+	if c.lock != nil || !errors.As(context.Cause(lock.ctx), &lost) || lost.Reason != "forced" {
+		t.Errorf("the end is not noticed: %v", context.Cause(lock.ctx))
+	}
+}

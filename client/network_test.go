@@ -97,6 +97,34 @@ func TestConnectionsThatEnd(t *testing.T) {
 	})
 }
 
+// Faults: W1. A connection that is dead without a word: the client opens another, well before anything is lost.
+func TestHalfOpenConnection(t *testing.T) {
+	virtual(t, roomy, func(t *testing.T, w *world) {
+		ana, ben := w.session("1", "Ana"), w.session("2", "Ben")
+		a := w.acquire(ana)
+		waiting := w.waits(ben, 1)
+		for range 3 {
+			w.net.kill()
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			if _, err := ana.Acquire(ctx, "article/43"); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			cfg := w.m.Config()
+			if took, most := time.Since(began), cfg.Heartbeat()*11/10+cfg.PongTimeout()+5*time.Second; took > most {
+				t.Errorf("connected again after %v, want at most %v", took, most)
+			}
+			pass(time.Minute)
+			w.holds(a)
+		}
+		if err := a.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.holds(w.got(waiting))
+	})
+}
+
 // Faults: W2, S5. A network that is cut in silence: the holder stops to believe before the server lets the next one in.
 func TestCutOffHolderStopsBeforeTheNextIsLetIn(t *testing.T) {
 	virtual(t, roomy, func(t *testing.T, w *world) {
@@ -282,6 +310,10 @@ func TestWatchGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		eye := w.session("9", "Eye")
+		other, err := s.Acquire(t.Context(), "article/44") // seen by the prefix alone
+		if err != nil {
+			t.Fatal(err)
+		}
 		one, err := eye.Watch(t.Context(), doc)
 		if err != nil {
 			t.Fatal(err)
@@ -290,12 +322,18 @@ func TestWatchGoesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, news := range []<-chan editlock.Snapshot{one, all} {
-			if snap := <-news; snap.Resource != doc || snap.State != editlock.Held {
-				t.Fatalf("%+v", snap)
-			}
+		if snap := <-one; snap.Resource != doc || snap.State != editlock.Held {
+			t.Fatalf("%+v", snap)
+		}
+		told := map[string]editlock.State{}
+		for told[doc] != editlock.Held || told["article/44"] != editlock.Held {
+			snap := <-all
+			told[snap.Resource] = snap.State
 		}
 		w.net.cut()
+		if err := other.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		if err := a.Release(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -307,8 +345,7 @@ func TestWatchGoesOn(t *testing.T) {
 		if snap := <-one; snap.State != editlock.Free {
 			t.Fatalf("%+v", snap)
 		}
-		told := map[string]editlock.State{}
-		for told[doc] != editlock.Free || told["article/43"] != editlock.Held {
+		for told[doc] != editlock.Free || told["article/44"] != editlock.Free || told["article/43"] != editlock.Held {
 			snap := <-all
 			told[snap.Resource] = snap.State
 		}

@@ -43,7 +43,8 @@ func (execCmd) Help() string {
 
 The command has standard input and output untouched, and in its environment:
 EDITLOCK_RESOURCE and EDITLOCK_FENCE, the number of the grant, to be compared by whatever takes its writes;
-EDITLOCK_LOCK_TOKEN_FILE, a file that only this user can read, with the lock token, to be sent with a save in the header Lock-Token. A token is good for seconds; the file is replaced, in one step, whenever there is a fresh one: read it for each save.
+EDITLOCK_LOCK_TOKEN, the lock token, to be sent with a save in the header Lock-Token; it is good for seconds;
+EDITLOCK_LOCK_TOKEN_FILE, a file that only this user can read, with the newest lock token: it is replaced, in one step, whenever there is a fresh one. A command that takes longer reads it for each save.
 
 If the lock is lost, or can no longer be trusted, the command is stopped: SIGTERM to its process group, and SIGKILL after --kill-after. Signals are passed on to it. On a terminal the command stays in the group of this one, so that the keyboard works; then SIGTERM and SIGKILL go to the command alone. If this program itself is killed, the command gets SIGTERM (Linux), and the lock is free when the session's time is over. If it is stopped (SIGSTOP) it can do nothing; it looks at the clock first when it goes on.
 
@@ -183,14 +184,14 @@ func (c *execCmd) run(path string, lock *client.Lock, signals <-chan os.Signal, 
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	tokens := tokenFile(filepath.Join(dir, "lock-token"))
-	renewed := lock.Renewed()
-	if err := tokens.write(lock.Token()); err != nil {
+	renewed, token := lock.Renewed(), lock.Token()
+	if err := tokens.write(token); err != nil {
 		return err
 	}
 	cmd := exec.Command(path, c.Command[1:]...)
 	cmd.Args[0] = c.Command[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), "EDITLOCK_RESOURCE="+lock.Resource(), fmt.Sprintf("EDITLOCK_FENCE=%d", lock.Fence()), "EDITLOCK_LOCK_TOKEN_FILE="+string(tokens))
+	cmd.Env = append(os.Environ(), "EDITLOCK_RESOURCE="+lock.Resource(), fmt.Sprintf("EDITLOCK_FENCE=%d", lock.Fence()), "EDITLOCK_LOCK_TOKEN="+token, "EDITLOCK_LOCK_TOKEN_FILE="+string(tokens))
 	separate(cmd, shared)
 	runtime.LockOSThread() // the kernel tells the command when the thread that started it has ended
 	defer runtime.UnlockOSThread()

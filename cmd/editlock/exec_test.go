@@ -140,7 +140,7 @@ func TestExecRunsTheCommandWithTheLock(t *testing.T) {
 	s := serve(t)
 	ana := s.asUser(t, "1", "Ana")
 	cmd := command(t.Context(), append(ana, "GREETING=hello"), "exec", "article/42", "--", "sh", "-c",
-		`cat; echo $GREETING; echo "$1"; echo $EDITLOCK_RESOURCE $EDITLOCK_FENCE; cat "$EDITLOCK_LOCK_TOKEN_FILE"; ls -l "$EDITLOCK_LOCK_TOKEN_FILE" | cut -c1-10; echo bad >&2; exit 7`, "sh", "--an argument")
+		`cat; echo $GREETING; echo "$1"; echo $EDITLOCK_RESOURCE $EDITLOCK_FENCE; cat "$EDITLOCK_LOCK_TOKEN_FILE"; ls -l "$EDITLOCK_LOCK_TOKEN_FILE" | cut -c1-10; echo "$EDITLOCK_LOCK_TOKEN"; echo bad >&2; exit 7`, "sh", "--an argument")
 	cmd.Stdin = strings.NewReader("from standard input\n")
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -149,7 +149,7 @@ func TestExecRunsTheCommandWithTheLock(t *testing.T) {
 		t.Fatalf("exit code %d, %v\n%s", code, err, &errs)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 6 || !slices.Equal(lines[:3], []string{"from standard input", "hello", "--an argument"}) || lines[5] != "-rw-------" {
+	if len(lines) != 7 || lines[6] != lines[4] || !slices.Equal(lines[:3], []string{"from standard input", "hello", "--an argument"}) || lines[5] != "-rw-------" {
 		t.Fatalf("%q", lines)
 	}
 	fence, ok := strings.CutPrefix(lines[3], "article/42 ")

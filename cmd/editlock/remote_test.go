@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -215,8 +216,9 @@ func TestExamplesOfHTTP(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-eu", "-c", script)
+	cmd.Dir = t.TempDir()
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "EDITLOCK=http://" + s.addr + "/editlock",
+		"PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH"), "EDITLOCK=http://" + s.addr + "/editlock",
 		"TOKEN=" + mint(t, "--sub=7", "--name=Ana", "--right=edit:article/*"),
 		"ADMIN=" + mint(t, "--sub=9", "--name=The administrator", "--right=edit:**", "--right=administer:**"),
 	}
