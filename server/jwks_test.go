@@ -27,6 +27,7 @@ type publisher struct {
 	busy sync.WaitGroup
 
 	mu      sync.Mutex
+	closed  bool
 	answer  http.HandlerFunc
 	fetches []time.Time
 }
@@ -36,6 +37,10 @@ func publish(answer http.HandlerFunc) *publisher {
 	p.http = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		answer := p.answer
+		if p.closed {
+			p.mu.Unlock()
+			return // nobody waits for it
+		}
 		p.busy.Add(1)
 		defer p.busy.Done()
 		p.fetches = append(p.fetches, time.Now())
@@ -69,6 +74,9 @@ func (p *publisher) client() *http.Client {
 func (p *publisher) close() {
 	_ = p.http.Close()
 	<-p.done
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
 	p.busy.Wait()
 }
 
