@@ -95,9 +95,10 @@ func (b *bridge) OnClose(_ *gws.Conn, err error) {
 }
 
 func (bs *bridges) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	down := false
-	bs.p.do(func() { down = bs.p.down })
+	down, keepsBack := false, false
+	bs.p.do(func() { down, keepsBack = bs.p.down, bs.p.keepsBack || way == "poll" })
 	if down {
+		bs.p.do(func() { bs.p.missed++ })
 		http.Error(w, "down", http.StatusServiceUnavailable)
 		return
 	}
@@ -109,7 +110,7 @@ func (bs *bridges) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil || r.Header.Get("Content-Type") != "text/plain" || !wire.ValidStreamName(r.PathValue("name")) || len(body) > wire.MaxPost {
 		bs.p.t.Errorf("a client sent %q to %s as %s: %v", body, r.URL, r.Header.Get("Content-Type"), err)
 	}
-	if head.Open == "stream" && way == "poll" {
+	if head.Open == "stream" && keepsBack {
 		<-r.Context().Done()
 		return
 	}
@@ -157,6 +158,7 @@ func (bs *bridges) open(name string, poll bool) *bridge {
 		return nil
 	}
 	b.ws = ws
+	bs.p.do(func() { bs.p.streams++ })
 	b.absent = time.AfterFunc(time.Hour, b.drop)
 	go ws.ReadLoop()
 	bs.mu.Lock()

@@ -37,7 +37,7 @@ type site struct {
 	fence   int64 // of the last save
 }
 
-func newSite(t *testing.T, ttl time.Duration) *site {
+func newSite(t *testing.T, ttl time.Duration, change ...func(*server.Options)) *site {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -56,9 +56,13 @@ func newSite(t *testing.T, ttl time.Duration) *site {
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	m, err := editlock.Open(context.Background(), st, editlock.Config{TTL: ttl, Logger: logger})
 	must(err)
-	locks, err := server.New(m, server.Options{
+	options := server.Options{
 		Access: server.Access{Keys: wire.Keys{access}, Issuer: "app", Audience: "editlock"}, LockKey: signing, Logger: logger,
-	})
+	}
+	for _, f := range change {
+		f(&options)
+	}
+	locks, err := server.New(m, options)
 	must(err)
 	s := &site{t: t, manager: m, verifier: verifier, access: access, text: "It snowed all night.", version: 1}
 	mux := http.NewServeMux()

@@ -39,6 +39,11 @@ type peer struct {
 	refuse    map[string]message
 	mute      bool // answers nothing any more, and sends no pings
 	down      bool // refuses connections
+	closed    bool // refuses WebSockets, as a proxy may
+	upgrades  int  // asked for, closed or not
+	streams   int  // opened
+	missed    int  // streams that were refused
+	keepsBack bool // the answers of streams, as a proxy may
 	user      func(*http.Request) (id, name string)
 	pages     map[string]http.HandlerFunc
 	tokens    int
@@ -86,10 +91,15 @@ func newPeer(t testing.TB) *peer {
 	mux := http.NewServeMux()
 	mux.Handle("/editlock/", web.Handler())
 	mux.HandleFunc("/editlock/v1/socket", func(w http.ResponseWriter, r *http.Request) {
-		p.mu.Lock()
-		down := p.down
-		p.mu.Unlock()
-		if down {
+		bridged := r.Header.Get("X-Bridge") != ""
+		refused := false
+		p.do(func() {
+			refused = p.down || p.closed && !bridged
+			if !bridged {
+				p.upgrades++
+			}
+		})
+		if refused {
 			http.Error(w, "down", http.StatusServiceUnavailable)
 			return
 		}

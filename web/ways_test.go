@@ -7,7 +7,7 @@ import (
 )
 
 // What looks at appearance, at files or at spelling mistakes, and opens no connection or only in passing.
-const withoutFrames = `^(TestWithoutWebSocket|TestFallback.*|TestUnits|TestDistIsBuilt|TestHandler|TestClassicScript|TestImportWithoutDocument` +
+const withoutFrames = `^(TestWithoutWebSocket|TestFallback.*|TestNeverIdle|TestUnits|TestDistIsBuilt|TestHandler|TestClassicScript|TestImportWithoutDocument` +
 	`|TestLooks|TestAnnouncements|TestUnknownValues|TestResourceMissing|TestStrictContentPolicy|TestScriptInNameIsText)$`
 
 // Where a proxy lets no WebSocket through, pages do the same: over a stream of events everything that

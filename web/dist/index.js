@@ -487,7 +487,7 @@ var EditlockError = class extends Error {
   frame;
   name = "EditlockError";
 };
-var patience = { opening: 5, welcome: 10 };
+var patience = { opening: 4, welcome: 10 };
 var Link = class {
   constructor(way, base, token, credentials, clock, events) {
     this.way = way;

@@ -40,8 +40,11 @@ interface Waiter {
   reject(error: EditlockError): void;
 }
 
-/** Seconds from opening a connection until there is a server at its end, and from then to the welcome. */
-const patience = { opening: 5, welcome: 10 };
+/**
+ * Seconds from opening a connection until there is a server at its end, and from then to the welcome. The first is less than a
+ * server gives a client that answers no ping: what a proxy keeps back must not arrive, whole, when that one ends the connection.
+ */
+const patience = { opening: 4, welcome: 10 };
 
 export class Link implements PipeEvents {
   welcome: WelcomeFrame | null = null;
