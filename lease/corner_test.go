@@ -137,7 +137,7 @@ func TestFreedIsNotedOnce(t *testing.T) {
 func TestNoFenceNamesNoHold(t *testing.T) {
 	know := func(string) Session { return Session{User: "u"} }
 	granted, _ := Default().Step(State{}, Event{Kind: Acquire, Session: "a"}, know, epoch)
-	for _, kind := range []Kind{Release, Confirm, Changed} {
+	for _, kind := range []Kind{Release, Confirm, Changed, Force} {
 		s, out := Default().Step(granted, Event{Kind: kind, Session: "a", Version: "2"}, know, epoch)
 		if out.Change != nil || len(s.Holds) != 1 || s.Holds[0].Confirmed || s.Version != "" {
 			t.Errorf("%s without a fence: %+v, %+v", kind, s, out)
