@@ -98,34 +98,46 @@ func (s *Server) enter(c *call, token, nonce string, anew bool) (*program, error
 
 func (s *Server) sessionOf(c *call, token, nonce string, anew bool) (*program, error) {
 	if token == "" {
-		return s.connect(c, editlock.Connect{Nonce: newNonce(nonce, "")}, true)
+		return s.connect(c, editlock.Connect{Nonce: newNonce(nonce, "")})
 	}
 	t, err := wire.VerifyResume(s.opts.ResumeSecret, token)
 	if err != nil || t.User != c.who.user.ID {
 		return nil, editlock.ErrResumeRefused
 	}
 	nonce = newNonce(nonce, token)
-	if p := s.api.programs.find(t.Session); p != nil {
-		switch epoch := p.conn.Epoch(); {
-		case t.Epoch == epoch, t.Epoch == epoch-1 && nonce == p.nonce:
-			return p, nil
-		case t.Epoch < epoch:
-			s.log.Warn("the token of a program's session was used again", "session", t.Session, "user", t.User, "epoch", t.Epoch)
-			return nil, editlock.ErrResumeReused
-		}
+	if p, err := s.known(t, nonce); p != nil || err != nil {
+		return p, err
 	}
 	// Several that come at once after a restart are one resume.
-	key := token + " " + nonce
-	if anew {
-		key += " anew"
-	}
-	v, err, _ := s.api.resumes.Do(key, func() (any, error) {
-		return s.connect(c, editlock.Connect{Nonce: nonce, Resume: &editlock.Resume{Session: t.Session, Epoch: t.Epoch}}, anew)
+	v, err, _ := s.api.resumes.Do(token+" "+nonce, func() (any, error) {
+		if p, err := s.known(t, nonce); p != nil || err != nil {
+			return p, err // another one has just done it: to do it again would take the session from that one
+		}
+		return s.connect(c, editlock.Connect{Nonce: nonce, Resume: &editlock.Resume{Session: t.Session, Epoch: t.Epoch}})
 	})
-	if err != nil {
+	switch {
+	case anew && errors.Is(err, errNoSession):
+		return s.connect(c, editlock.Connect{Nonce: nonce})
+	case err != nil:
 		return nil, err
 	}
 	return v.(*program), nil
+}
+
+// known finds the session of a token, if it is here; the token must be its present one, or that of the attempt which made its epoch.
+func (s *Server) known(t wire.Resume, nonce string) (*program, error) {
+	p := s.api.programs.find(t.Session)
+	if p == nil {
+		return nil, nil
+	}
+	switch epoch := p.conn.Epoch(); {
+	case t.Epoch == epoch, t.Epoch == epoch-1 && nonce == p.nonce:
+		return p, nil
+	case t.Epoch < epoch:
+		s.log.Warn("the token of a program's session was used again", "session", t.Session, "user", t.User, "epoch", t.Epoch)
+		return nil, editlock.ErrResumeReused
+	}
+	return nil, nil
 }
 
 // newNonce is the one that was sent, or else always the same one for the same token.
@@ -137,8 +149,8 @@ func newNonce(sent, token string) string {
 	return wire.NewNonce([16]byte(sum[:16]))
 }
 
-// connect makes a session of the Manager, or takes one up.
-func (s *Server) connect(c *call, ask editlock.Connect, anew bool) (*program, error) {
+// connect makes a session of the Manager, or takes one up, of which there is something left.
+func (s *Server) connect(c *call, ask editlock.Connect) (*program, error) {
 	ps := &s.api.programs
 	if !ps.reserve(1) {
 		return nil, &wire.Error{Code: wire.TooManySessions, Message: "This server keeps as many sessions of programs as it may. Try again later.", RetryAfter: 10}
@@ -146,7 +158,7 @@ func (s *Server) connect(c *call, ask editlock.Connect, anew bool) (*program, er
 	p := &program{s: s, user: c.who.user.ID, nonce: ask.Nonce, gone: make(chan struct{})}
 	ask.User, ask.Notify, ask.Closed = c.who.user, p.notify, p.closed
 	conn, err := s.m.Connect(c.ctx, ask)
-	if err == nil && ask.Resume != nil && !conn.Resumed() && !anew {
+	if err == nil && ask.Resume != nil && !conn.Resumed() {
 		err = errors.Join(errNoSession, conn.End(c.ctx))
 	}
 	if err != nil {
