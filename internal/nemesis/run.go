@@ -184,9 +184,9 @@ const (
 
 // Least is how much a run of some length has to have of each kind, to show anything.
 func Least(d time.Duration) map[string]int {
-	least := map[string]int{"faults": enoughFaults, "requests": enoughRequests, "lives of the server": 3, "grants": 100, "grants to one who waited": 25,
-		"resumes": 30, "ended released": 50, "ended expired": 1, "beliefs that ended before the lock was lost": 1, "places in a queue": 50,
-		"places kept through a break": 10, "application: saves ok": 30, "snapshots compared with the history": 1000}
+	least := map[string]int{"faults": enoughFaults, "requests": enoughRequests, "lives of the server": 3, "grants": 40, "grants to one who waited": 10,
+		"resumes": 30, "ended released": 20, "ended expired": 1, "places in a queue": 20, "places kept through a break": 10,
+		"application: saves ok": 10, "snapshots compared with the history": 500}
 	for _, kind := range serverFaults {
 		least["fault "+kind] = 1
 	}
