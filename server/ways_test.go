@@ -11,6 +11,7 @@ import (
 const withoutFrames = `^(TestWithoutWebSocket|TestStream.*|TestPoll.*|TestHandshake|TestHandshakesOfOneAddress|TestPacesAreForgotten` +
 	`|TestHostileFrames|TestFragments|TestSlowReader|TestReaderThatNeverReads|TestBurstReachesReader|TestLocalSocket|TestMountedOverTLS` +
 	`|TestAccessTokenAttacks|TestOneKeyNeedsNoName|TestWhatIsWrongWithAToken|TestAccessMustBeConfigured|TestRights|TestNamesThatPretend` +
+	`|TestReconnects|TestProgram.*|TestFiftyPrograms.*|Test.*OverHTTP|TestDocumentIsOpenAPI|TestBadBodies|TestPublishedKeys.*|TestUnknownKeys.*` +
 	`|TestOutbox.*|TestUniformAnswers|TestOptionsThatAreRefused` +
 	`|TestProgram.*|TestFiftyProgramsAtOnce|TestLimitsOfPrograms|TestDocument.*|TestBadBodies|TestNamesOverHTTP|TestTokensOverHTTP` +
 	`|TestPagesAndSmuggledHeaders|TestUniformAnswersOverHTTP|TestUnknownAddresses|TestChecks|TestPanicInARequest)$`
@@ -20,6 +21,9 @@ const withoutFrames = `^(TestWithoutWebSocket|TestStream.*|TestPoll.*|TestHandsh
 // Faults: W6
 func TestWithoutWebSocket(t *testing.T) {
 	for _, way := range []string{"stream", "poll"} {
-		t.Run(way, func(t *testing.T) { again.Over(t, way, "^Test", withoutFrames, 30) })
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			again.Over(t, way, "^Test", withoutFrames, 30)
+		})
 	}
 }
