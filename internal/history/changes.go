@@ -254,6 +254,9 @@ func (j *judge) ends(res *resource) {
 func (j *judge) downtime(res *resource, c change) {
 	e := c.Ended
 	heard, over := j.lastAck(e.Session, c.at), j.mono(e.Over)
+	if !slices.ContainsFunc(j.lives, func(v *life) bool { return v.spawn <= heard && c.at < v.exit }) {
+		over += 3 * second // another life ends it, which puts the end 3 s back: no pause is to follow
+	}
 	if why := j.tooSoon(e.Session, heard, min(over, c.at)); why != "" {
 		j.accuse("S9 our downtime never counts", res, c.at, "%s: %s", c, why)
 	}
