@@ -1,0 +1,202 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/lease"
+	"github.com/editlock/editlock/store"
+)
+
+// judge knows everything, and holds it against the promises. It is guarded by w.mu; committed, and what pages call, want that held.
+type judge struct {
+	w          *world
+	violations []string
+	doors      int
+	sessions   map[string]*known
+	docs       map[string]*doc
+	moving     map[string]time.Time // user and resource: when a page of the user asked to move it
+	uptime     time.Duration        // during which a node was ready
+	nodes      map[string]int64
+}
+
+// known is what the judge knows of a session.
+type known struct {
+	client    string    // its user
+	sure      time.Time // up to when it was acknowledged: the sending of what was, and the TTL
+	up        time.Duration
+	byes      map[int64]time.Time // epochs whose page said bye, and when
+	bye       time.Time
+	released  map[string]bool // resource and fence, and resource alone for a cancel
+	resuming  time.Time
+	epoch     int64
+	nonce     string
+}
+
+// doc is what the judge knows of a resource.
+type doc struct {
+	fence    int64 // the highest granted
+	versions map[int64]view
+	state    lease.State
+	rev      int64
+	waitFrom time.Time // since when somebody waits who could have it; see liveness.go
+	passed   int       // grants since then that nobody confirmed
+}
+
+// view is what a snapshot of a revision has to say.
+type view struct {
+	session string
+	user    string
+	fence   int64
+	lapsed  bool
+	waiting int
+}
+
+func newJudge(w *world) *judge {
+	return &judge{w: w, sessions: map[string]*known{}, docs: map[string]*doc{}, moving: map[string]time.Time{}, nodes: map[string]int64{}}
+}
+
+func (j *judge) violate(promise, format string, args ...any) {
+	what := promise + ": " + fmt.Sprintf(format, args...)
+	j.w.sayLocked("JUDGE", "%s", what)
+	if len(j.violations) < 5 {
+		j.violations = append(j.violations, fmt.Sprintf("%v: %s", time.Since(j.w.began).Round(time.Millisecond), what))
+	}
+}
+
+func (j *judge) broken() []string {
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	return j.violations
+}
+
+func (j *judge) known(session string) *known {
+	k := j.sessions[session]
+	if k == nil {
+		k = &known{byes: map[int64]time.Time{}, released: map[string]bool{}}
+		j.sessions[session] = k
+	}
+	return k
+}
+
+func (j *judge) doc(name string) *doc {
+	d := j.docs[name]
+	if d == nil {
+		d = &doc{versions: map[int64]view{}}
+		j.docs[name] = d
+	}
+	return d
+}
+
+// welcomed notes that a node is about to welcome a session, whose hello was sent at that time. w.mu is held.
+func (j *judge) welcomed(user, session string, sent time.Time) {
+	j.w.count.Resumes++
+	k := j.known(session)
+	k.client = user
+	k.bye = time.Time{}
+	j.acked(session, sent)
+}
+
+// acked notes that a node is about to acknowledge a sign of life.
+func (j *judge) acked(session string, sent time.Time) {
+	j.w.count.Acks++
+	k := j.known(session)
+	if until := sent.Add(j.w.style.ttl); until.After(k.sure) {
+		k.sure, k.up = until, j.uptime
+	}
+}
+
+// What pages do that gives away what they have.
+
+func (j *judge) left(session string, epoch int64) {
+	k := j.known(session)
+	k.byes[epoch], k.bye = time.Now(), time.Now()
+}
+func (j *judge) resuming(session string) { j.known(session).resuming = time.Now() }
+func (j *judge) released(session, resource string, fence int64) {
+	j.known(session).released[fmt.Sprint(resource, " ", fence)] = true
+}
+func (j *judge) cancelled(session, resource string)  { j.known(session).released[resource] = true }
+func (j *judge) moves(user, resource string)         { j.moving[user+" "+resource] = time.Now() }
+func (j *judge) begun(p *page)                       { j.alone(p) }
+func (j *judge) saving(p *page)                      { j.alone(p) }
+
+// alone checks that no other page believes in what this one holds, save where a decision ended its holding.
+func (j *judge) alone(p *page) {
+	d := j.doc(p.want)
+	for _, q := range j.w.pages {
+		if q != p && q.want == p.want && q.believes() && p.believes() {
+			older := min(q.fence, p.fence)
+			if !d.decided(older) {
+				j.violate("S5", "%s (fence %d) and %s (fence %d) both believe that they hold %s", p.user.ID, p.fence, q.user.ID, q.fence, p.want)
+			}
+		}
+	}
+}
+
+func (d *doc) decided(fence int64) bool {
+	v, ok := d.versions[-fence]
+	return ok && v.lapsed
+}
+
+// decide notes that the holding with that fence was ended by a decision.
+func (d *doc) decide(fence int64) { d.versions[-fence] = view{lapsed: true} }
+
+// committed looks at a group that was just written. before has the records that it replaced.
+func (j *judge) committed(g store.Group, before []store.Record, rev int64) {
+	j.w.count.Commits++
+	var change *lease.Change
+	for _, op := range g {
+		if name, ok := strings.CutPrefix(op.Key, "history/"); ok && !op.Delete {
+			c, err := lease.DecodeChange(op.Data, rev)
+			if err != nil || change != nil {
+				j.violate("S8", "history of %s: %v, or two entries for one change", name, err)
+				return
+			}
+			change = &c
+		}
+	}
+	looked := false
+	for i, op := range g {
+		kind, name, _ := strings.Cut(op.Key, "/")
+		switch kind {
+		case "lock":
+			looked = true
+			j.lock(name, op, before[i], rev, change)
+		case "session":
+			j.session(name, op, rev)
+		}
+	}
+	if change != nil && !looked {
+		j.violate("S8", "a history entry without its change: %+v", *change)
+	}
+}
+
+// told checks that what is said of a resource is what was committed. w.mu is not held.
+func (j *judge) told(d *door, resource string, s editlock.Snapshot) {
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	if d.p.over || resource == "" {
+		return
+	}
+	j.w.count.Snapshots++
+	doc := j.doc(s.Resource)
+	v, ok := doc.versions[s.Revision]
+	if s.State == editlock.Free && !ok {
+		return // of no record: nothing was said of a holder
+	}
+	session := ""
+	if d.conn != nil {
+		session = d.conn.Session()
+	}
+	switch {
+	case !ok:
+		j.violate("S7", "%s was told of revision %d of %s, which is not durable", session, s.Revision, s.Resource)
+	case (s.State == editlock.Free) != (v.fence == 0), s.Holder != nil && s.Holder.User.ID != v.user, s.Waiting != v.waiting, (s.State == editlock.Lapsed) != v.lapsed:
+		j.violate("S7", "%s was told %+v of revision %d of %s, which says %+v", session, s, s.Revision, s.Resource, v)
+	case s.Mine.Fence != 0 && session != "" && (v.fence != s.Mine.Fence || v.session != session):
+		j.violate("S1", "%s was told that it holds %s with fence %d; revision %d says %+v", session, s.Resource, s.Mine.Fence, s.Revision, v)
+	}
+}

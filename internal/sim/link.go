@@ -1,0 +1,100 @@
+package sim
+
+import "time"
+
+// link is a connection between a page and a process: in both directions messages take their time, in order unless the world
+// is one in which they overtake each other.
+type link struct {
+	w    *world
+	p    *page
+	door *door
+
+	// Guarded by w.mu, which the methods want held.
+	over           bool
+	lastUp, lastDn time.Time
+	held           []func() // what waits for a cut to be mended
+}
+
+func newLink(p *page, to *process) *link {
+	l := &link{w: p.w, p: p}
+	p.w.judge.doors++
+	l.door = &door{p: to, l: l, number: p.w.judge.doors}
+	to.doors[l.door] = struct{}{}
+	return l
+}
+
+// when draws the moment at which a message that is sent now arrives.
+func (l *link) when(last *time.Time) time.Duration {
+	at := time.Now().Add(time.Millisecond + l.w.about(l.w.style.delay))
+	if !at.After(*last) && !l.w.chance(l.w.style.reorder) {
+		at = last.Add(time.Nanosecond)
+	}
+	if at.After(*last) {
+		*last = at
+	}
+	return time.Until(at)
+}
+
+func (l *link) toNode(m message) {
+	if l.over {
+		return
+	}
+	l.w.sayLocked(l.p.user.ID, "-> %s #%d %s fence %d ping %d", kinds[m.kind], m.id, m.ask.Resource, m.fence, m.ping)
+	l.deliver(&l.lastUp, func() bool { return l.p.cutUp }, func() { l.door.take(m) })
+	if m.kind != hello && m.kind != pong && l.w.chance(l.w.style.double) {
+		l.deliver(&l.lastUp, func() bool { return l.p.cutUp }, func() { l.door.take(m) })
+	}
+}
+
+func (l *link) toPage(m message) {
+	if l.over {
+		return
+	}
+	l.deliver(&l.lastDn, func() bool { return l.p.cutDown }, func() { l.w.mu.Lock(); defer l.w.mu.Unlock(); l.p.gets(l, m) })
+}
+
+// deliver calls f, without w.mu, when the message arrives.
+func (l *link) deliver(last *time.Time, cut func() bool, f func()) {
+	time.AfterFunc(l.when(last), func() {
+		l.w.mu.Lock()
+		if cut() && !l.w.done {
+			l.held = append(l.held, f)
+			l.w.mu.Unlock()
+			return
+		}
+		done := l.w.done
+		l.w.mu.Unlock()
+		if !done {
+			f()
+		}
+	})
+}
+
+// mended lets what was held up through, if the connection has survived.
+func (l *link) mended() {
+	held := l.held
+	l.held = nil
+	for _, f := range held {
+		l.deliver(&l.lastUp, func() bool { return false }, f)
+	}
+}
+
+// end is the end of the connection at the node's side. The page hears of it, unless it is cut off.
+func (l *link) end() {
+	if l.over {
+		return
+	}
+	m := message{kind: closed, code: lost}
+	l.deliver(&l.lastDn, func() bool { return l.p.cutDown }, func() { l.w.mu.Lock(); defer l.w.mu.Unlock(); l.p.gets(l, m) })
+	l.over = true
+}
+
+// drop ends the connection from the page's side, which says nothing.
+func (l *link) drop() {
+	if l.over {
+		return
+	}
+	l.over = true
+	d := l.door
+	l.deliver(&l.lastUp, func() bool { return l.p.cutUp }, d.broken)
+}

@@ -1,0 +1,56 @@
+package sim
+
+import "time"
+
+// calm begins a time without faults. From here on everything has to come right by itself.
+func (j *judge) calm() {
+	for _, d := range j.docs {
+		d.waitFrom, d.passed = time.Time{}, 0
+	}
+}
+
+// look is called every second of a calm time: nobody who is there may wait longer than is promised for somebody who is not.
+func (j *judge) look(time.Duration) {
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	now := time.Now()
+	for name, d := range j.docs {
+		if !j.someWaits(name) || j.holderThere(name, d) {
+			d.waitFrom, d.passed = time.Time{}, 0
+			continue
+		}
+		if d.waitFrom.IsZero() {
+			d.waitFrom = now
+		}
+		// The last sign of life may be a TTL old and not acknowledged any later than now; each absent waiter costs 10 s.
+		most := j.w.style.ttl + 5*time.Second + time.Duration(d.passed)*11*time.Second
+		if stuck := now.Sub(d.waitFrom); stuck > most {
+			j.violate("L1", "%s has been held by nobody who is there for %v while somebody waits: %+v", name, stuck, d.state)
+			d.waitFrom = time.Time{}
+		}
+	}
+}
+
+// someWaits reports whether somebody who is there has been waiting for some time.
+func (j *judge) someWaits(name string) bool {
+	for _, p := range j.w.pages {
+		if p.want == name && p.fence == 0 && p.loading == 0 && !p.hidden && !p.asking && j.present(p.session, name) && time.Since(p.openSince) > 5*time.Second {
+			return true
+		}
+	}
+	return false
+}
+
+// holderThere reports whether the one who holds has a page that knows it, or is about to.
+func (j *judge) holderThere(name string, d *doc) bool {
+	h := holdOf(d.state)
+	if h == nil {
+		return false
+	}
+	for _, p := range j.w.pages {
+		if p.session == h.Session && p.want == name && (p.fence == h.Fence || p.loading == h.Fence) && p.l != nil && !p.asleep {
+			return true
+		}
+	}
+	return false
+}
