@@ -24,15 +24,15 @@ type judge struct {
 
 // known is what the judge knows of a session.
 type known struct {
-	client    string    // its user
-	sure      time.Time // up to when it was acknowledged: the sending of what was, and the TTL
-	up        time.Duration
-	byes      map[int64]time.Time // epochs whose page said bye, and when
-	bye       time.Time
-	released  map[string]bool // resource and fence, and resource alone for a cancel
-	resuming  time.Time
-	epoch     int64
-	nonce     string
+	client   string    // its user
+	sure     time.Time // up to when it was acknowledged: the sending of what was, and the TTL
+	up       time.Duration
+	byes     map[int64]time.Time // epochs whose page said bye, and when
+	bye      time.Time
+	released map[string]bool // resource and fence, and resource alone for a cancel
+	resuming time.Time
+	epoch    int64
+	nonce    string
 }
 
 // doc is what the judge knows of a resource.
@@ -118,10 +118,10 @@ func (j *judge) resuming(session string) { j.known(session).resuming = time.Now(
 func (j *judge) released(session, resource string, fence int64) {
 	j.known(session).released[fmt.Sprint(resource, " ", fence)] = true
 }
-func (j *judge) cancelled(session, resource string)  { j.known(session).released[resource] = true }
-func (j *judge) moves(user, resource string)         { j.moving[user+" "+resource] = time.Now() }
-func (j *judge) begun(p *page)                       { j.alone(p) }
-func (j *judge) saving(p *page)                      { j.alone(p) }
+func (j *judge) cancelled(session, resource string) { j.known(session).released[resource] = true }
+func (j *judge) moves(user, resource string)        { j.moving[user+" "+resource] = time.Now() }
+func (j *judge) begun(p *page)                      { j.alone(p) }
+func (j *judge) saving(p *page)                     { j.alone(p) }
 
 // alone checks that no other page believes in what this one holds, save where a decision ended its holding.
 func (j *judge) alone(p *page) {

@@ -48,14 +48,14 @@ type page struct {
 	left      bool // it has said bye, and is read-only
 
 	// The person.
-	want    string // resource; empty: none
-	asking  bool   // an acquire is under way
-	fence   int64  // of the hold that the page has; 0: none
-	loading int64  // fence of the grant for which it loads
-	sure    bool   // the hold is confirmed, as far as the page was told
-	version int    // of the content that it shows
-	hidden  bool   // nobody confirms
-	rude    bool   // leaves without a word
+	want        string // resource; empty: none
+	asking      bool   // an acquire is under way
+	fence       int64  // of the hold that the page has; 0: none
+	loading     int64  // fence of the grant for which it loads
+	sure        bool   // the hold is confirmed, as far as the page was told
+	version     int    // of the content that it shows
+	hidden      bool   // nobody confirms
+	rude        bool   // leaves without a word
 	compromised bool
 }
 

@@ -1,9 +1,11 @@
 package sim_test
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -17,17 +19,25 @@ var (
 	first  = flag.Uint64("first", 1, "the first seed of several")
 	worlds = flag.Int("worlds", 30, "how many")
 	length = flag.Duration("length", 30*time.Minute, "virtual time of each")
-	trace  = flag.Bool("trace", false, "print all that happens")
+	tell   = flag.Bool("tell", false, "print all that happens")
 )
+
+func init() { runtime.MemProfileRate = 0 }
 
 func live(t *testing.T, seed uint64) (r sim.Result) {
 	t.Helper()
 	cfg := sim.Config{Seed: seed, Length: *length}
-	if *trace {
-		cfg.Trace = os.Stderr
+	var told bytes.Buffer // to write it at once would be a moment of the machine's time in the world's
+	if *tell {
+		cfg.Trace = &told
 	}
+	runtime.GC() // none in the world: see package even
 	cryptotest.SetGlobalRandom(t, seed)
-	synctest.Test(t, func(*testing.T) { r = sim.Run(cfg) })
+	synctest.Test(t, func(*testing.T) {
+		evenSeed(seed)
+		r = sim.Run(cfg)
+	})
+	_, _ = os.Stderr.Write(told.Bytes())
 	return r
 }
 

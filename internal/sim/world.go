@@ -41,8 +41,8 @@ type Result struct {
 // Count is what a world had in it.
 type Count struct {
 	Commits, Grants, Waited, Confirms, Saves, Refused, Lapses, Expired, Left, Unconfirmed, Moved, Forced int
-	Resumes, Acks, Snapshots                                                                              int
-	Kills, Stops, Pauses, Outages, Unknown, Cuts, Sleeps, Crashes, Reloads, Copies, Jumps                 int
+	Resumes, Acks, Snapshots                                                                             int
+	Kills, Stops, Pauses, Outages, Unknown, Cuts, Sleeps, Crashes, Reloads, Copies, Jumps                int
 }
 
 // Add adds what another world had.

@@ -1,0 +1,97 @@
+// Command even writes an overlay for the go command (go build -overlay) in which the runtime of Go runs goroutines evenly: what
+// it draws by lot it draws from one fixed beginning, and it takes nobody's turn away because a clock says so. With one processor and no garbage
+// collection, a program that waits for nothing outside then does the same at every run. It is for the simulation alone.
+//
+// It changes three places of the runtime, and fails if it does not find them as it knows them: then this version of
+// Go is new to it, and they have to be looked at.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// changes are what is different, by file of package runtime.
+var changes = map[string][][2]string{
+	"rand.go": {
+		// The lots of select, maps and math/rand come from a stream for each thread, whose seeds come from the machine. In a bubble
+		// of testing/synctest they come from one stream for all, that EvenSeed begins.
+		{"func rand() uint64 {\n", `func rand() uint64 {
+	if getg().bubble != nil {
+		evenState += 0x9e3779b97f4a7c15
+		z := evenState
+		z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
+		z = (z ^ (z >> 27)) * 0x94d049bb133111eb
+		return z ^ (z >> 31)
+	}
+`},
+		{"func cheaprand() uint32 {\n", `func cheaprand() uint32 {
+	if getg().bubble != nil {
+		return uint32(rand() >> 32)
+	}
+`},
+		{"func randinit() {\n", `var evenState uint64
+
+func EvenSeed(seed uint64) {
+	evenState = seed
+	getg().m.p.ptr().schedtick = 0 // every 61st turn is another's
+}
+
+func randinit() {
+`},
+		{"	globalRand.state.Init(*seed)\n", "	*seed = [32]byte{1}\n	globalRand.state.Init(*seed)\n"}, // of it come the hashes of maps
+	},
+	"proc.go": {
+		{"const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1 << 60"},
+	},
+}
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: even DIRECTORY: writes the overlay there and prints its path")
+		os.Exit(2)
+	}
+	path, err := write(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "even:", err)
+		os.Exit(1)
+	}
+	fmt.Println(path)
+}
+
+func write(dir string) (string, error) {
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", err
+	}
+	runtime := filepath.Join(strings.TrimSpace(string(root)), "src", "runtime")
+	replace := map[string]string{}
+	for name, list := range changes {
+		data, err := os.ReadFile(filepath.Join(runtime, name))
+		if err != nil {
+			return "", err
+		}
+		text := string(data)
+		for _, c := range list {
+			if strings.Count(text, c[0]) != 1 {
+				return "", fmt.Errorf("the runtime of this version of Go is not as it is known: %s has no single %q", name, c[0])
+			}
+			text = strings.Replace(text, c[0], c[1], 1)
+		}
+		out := filepath.Join(dir, name)
+		if err := os.WriteFile(out, []byte(text), 0o644); err != nil {
+			return "", err
+		}
+		replace[filepath.Join(runtime, name)] = out
+	}
+	data, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, data, 0o644)
+}
