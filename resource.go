@@ -306,9 +306,15 @@ func (r *resource) load() error {
 			return err
 		}
 	}
+	for id := range state.Names {
+		// One that is not known here may be another node's: without its record it would seem to be nobody's.
+		if _, err := r.m.recorded(ctx, id); err != nil {
+			return err
+		}
+	}
 	r.set(state, rec.Rev)
-	for s := range state.Names {
-		r.m.index(s, r.name, state)
+	for id := range state.Names {
+		r.m.index(id, r.name, state)
 	}
 	r.known = true
 	return nil

@@ -138,6 +138,9 @@ func (m *Manager) reread(ctx context.Context, s *session) error {
 		return err
 	}
 	s.mu.Lock()
+	if got.epoch > s.epoch || got.node != s.node {
+		s.over = false // it was resumed elsewhere: whether its time is over is for that node to say
+	}
 	s.node, s.epoch, s.nonce, s.rev = got.node, got.epoch, got.nonce, got.rev
 	s.mu.Unlock()
 	return nil

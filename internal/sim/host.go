@@ -61,6 +61,7 @@ func (h *host) start() {
 	h.starts++
 	p := &process{h: h, n: h.starts, dead: make(chan struct{}), doors: map[*door]struct{}{}}
 	h.now = p
+	w.born = append(w.born, p)
 	w.mu.Unlock()
 	w.say(p.name(), "starts")
 	go func() {

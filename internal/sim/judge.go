@@ -104,7 +104,7 @@ func (j *judge) acked(session string, sent time.Time) {
 	j.w.count.Acks++
 	k := j.known(session)
 	if until := sent.Add(j.w.style.ttl); until.After(k.sure) {
-		k.sure, k.up = until, j.uptime
+		k.sure, k.up = until, j.uptime-time.Since(sent)
 	}
 }
 
@@ -167,6 +167,10 @@ func (j *judge) committed(g store.Group, before []store.Record, rev int64) {
 			j.lock(name, op, before[i], rev, change)
 		case "session":
 			j.session(name, op, rev)
+		case "node":
+			if op.Delete || strings.Contains(string(op.Data), "ended") {
+				j.w.sayLocked("disk", "the record of node %s is deleted or ended: %s", name, op.Data)
+			}
 		}
 	}
 	if change != nil && !looked {

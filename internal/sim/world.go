@@ -86,7 +86,8 @@ type world struct {
 	app   *app
 	hosts []*host
 	pages []*page
-	calm  bool // no fault is made now, but by pages that leave without a word
+	born  []*process // all that were ever started
+	calm  bool       // no fault is made now, but by pages that leave without a word
 	done  bool
 }
 
@@ -144,8 +145,8 @@ func Run(cfg Config) Result {
 	w.done = true
 	w.mu.Unlock()
 	cancel()
-	for _, h := range w.hosts {
-		h.kill()
+	for _, p := range w.born {
+		p.kill()
 	}
 	for _, p := range w.pages {
 		<-p.ended
@@ -157,15 +158,13 @@ func Run(cfg Config) Result {
 
 // managerConfig is that of every node.
 func (w *world) managerConfig(name string) editlock.Config {
-	log := slog.DiscardHandler
-	if w.cfg.Trace != nil {
-		log = slog.NewTextHandler(&logLines{w, name}, &slog.HandlerOptions{Level: slog.LevelInfo, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return a
-		}})
-	}
+	// Also without a trace: to look at a world must not change it.
+	log := slog.NewTextHandler(&logLines{w, name}, &slog.HandlerOptions{Level: slog.LevelInfo, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}})
 	return editlock.Config{TTL: w.style.ttl, MaxSessions: 10_000, Logger: slog.New(log), Rules: lease.Default()}
 }
 

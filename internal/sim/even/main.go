@@ -2,7 +2,7 @@
 // it draws by lot it draws from one fixed beginning, and it takes nobody's turn away because a clock says so. With one processor and no garbage
 // collection, a program that waits for nothing outside then does the same at every run. It is for the simulation alone.
 //
-// It changes three places of the runtime, and fails if it does not find them as it knows them: then this version of
+// It changes a few places of the standard library, and fails if it does not find them as it knows them: then this version of
 // Go is new to it, and they have to be looked at.
 package main
 
@@ -15,38 +15,62 @@ import (
 	"strings"
 )
 
-// changes are what is different, by file of package runtime.
+// changes are what is different, by file of the standard library.
 var changes = map[string][][2]string{
-	"rand.go": {
-		// The lots of select, maps and math/rand come from a stream for each thread, whose seeds come from the machine. In a bubble
-		// of testing/synctest they come from one stream for all, that EvenSeed begins.
+	"runtime/rand.go": {
+		// The lots of maps, math/rand, and below of select, timers and mutexes, come from a stream for each thread, whose seed comes from the
+		// machine. In a bubble of testing/synctest they come from one stream for all, that EvenSeed begins.
 		{"func rand() uint64 {\n", `func rand() uint64 {
 	if getg().bubble != nil {
-		evenState += 0x9e3779b97f4a7c15
-		z := evenState
-		z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
-		z = (z ^ (z >> 27)) * 0x94d049bb133111eb
-		return z ^ (z >> 31)
-	}
-`},
-		{"func cheaprand() uint32 {\n", `func cheaprand() uint32 {
-	if getg().bubble != nil {
-		return uint32(rand() >> 32)
+		return evenRand()
 	}
 `},
 		{"func randinit() {\n", `var evenState uint64
 
 func EvenSeed(seed uint64) {
 	evenState = seed
-	getg().m.p.ptr().schedtick = 0 // every 61st turn is another's
+}
+
+// evenRand is splitmix64.
+//go:nosplit
+func evenRand() uint64 {
+	evenState += 0x9e3779b97f4a7c15
+	z := evenState
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb
+	return z ^ (z >> 31)
+}
+
+//go:nosplit
+func evenLot() uint32 {
+	if getg().bubble == nil {
+		return cheaprand()
+	}
+	return uint32(evenRand() >> 32)
 }
 
 func randinit() {
 `},
 		{"	globalRand.state.Init(*seed)\n", "	*seed = [32]byte{1}\n	globalRand.state.Init(*seed)\n"}, // of it come the hashes of maps
 	},
-	"proc.go": {
+	"runtime/select.go": {
+		{"j := cheaprandn(uint32(norder + 1))", "j := uint32((uint64(evenLot()) * uint64(norder+1)) >> 32)"},
+	},
+	"runtime/sema.go": {
+		{"s.ticket = cheaprand() | 1", "s.ticket = evenLot() | 1"},
+	},
+	"runtime/time.go": {
+		// Which of several timers that are due at one moment of a bubble goes first is drawn outside of it, now and then.
+		{"t.rand = cheaprand()", "t.rand = uint32(evenRand() >> 32)"},
+	},
+	"runtime/proc.go": {
+		// Every 61st turn is another's; how many there were depends on what the runtime itself had to do.
+		{"if pp.schedtick%61 == 0 && !sched.runq.empty() {", "if false {"},
 		{"const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1 << 60"},
+	},
+	"internal/sync/mutex.go": {
+		// Who has waited for a mutex for a millisecond of the machine's time goes first.
+		{"starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
 	},
 }
 
@@ -68,25 +92,25 @@ func write(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	runtime := filepath.Join(strings.TrimSpace(string(root)), "src", "runtime")
+	library := filepath.Join(strings.TrimSpace(string(root)), "src")
 	replace := map[string]string{}
 	for name, list := range changes {
-		data, err := os.ReadFile(filepath.Join(runtime, name))
+		data, err := os.ReadFile(filepath.Join(library, name))
 		if err != nil {
 			return "", err
 		}
 		text := string(data)
 		for _, c := range list {
 			if strings.Count(text, c[0]) != 1 {
-				return "", fmt.Errorf("the runtime of this version of Go is not as it is known: %s has no single %q", name, c[0])
+				return "", fmt.Errorf("the standard library of this version of Go is not as it is known: %s has no single %q", name, c[0])
 			}
 			text = strings.Replace(text, c[0], c[1], 1)
 		}
-		out := filepath.Join(dir, name)
+		out := filepath.Join(dir, filepath.Base(name))
 		if err := os.WriteFile(out, []byte(text), 0o644); err != nil {
 			return "", err
 		}
-		replace[filepath.Join(runtime, name)] = out
+		replace[filepath.Join(library, name)] = out
 	}
 	data, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
