@@ -50,6 +50,9 @@ func (m *Manager) recorded(ctx context.Context, id string) (*session, error) {
 	if known := m.sessions[id]; known != nil {
 		return known, nil
 	}
+	if s.node == m.nodeID() {
+		s.pulse = m.life.Came(time.Now()) // at first sight
+	}
 	m.sessions[id] = s
 	m.users[s.user.ID]++
 	return s, nil
@@ -114,7 +117,11 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 	s.conn = conn
 	conn.s, conn.epoch, conn.resumed = s, epoch, true
 	s.mu.Unlock()
-	if old != nil {
+	switch {
+	case old == nil:
+	case epoch == old.epoch:
+		old.end(ErrSessionOver) // both are attempts of one page: should it believe in the other one, it comes back
+	default:
 		old.end(ErrReplaced)
 	}
 	return false, nil
@@ -139,7 +146,10 @@ func (m *Manager) reread(ctx context.Context, s *session) error {
 	}
 	s.mu.Lock()
 	if got.epoch > s.epoch || got.node != s.node {
-		s.over = false // it was resumed elsewhere: whether its time is over is for that node to say
+		s.over = false // it was resumed, here by a write of which we were not told, or elsewhere, and then that node counts its time
+		if got.node == m.nodeID() {
+			s.pulse = m.life.Came(time.Now())
+		}
 	}
 	s.node, s.epoch, s.nonce, s.rev = got.node, got.epoch, got.nonce, got.rev
 	s.mu.Unlock()

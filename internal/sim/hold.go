@@ -42,7 +42,7 @@ func (p *page) load(fence int64, held bool) {
 // begin begins to edit.
 func (p *page) begin(fence int64) {
 	p.fence, p.sure, p.loading = fence, true, 0
-	p.w.sayLocked(p.user.ID, "edits %s with fence %d", p.want, fence)
+	p.w.sayLocked(p.name, "edits %s with fence %d", p.want, fence)
 	p.w.judge.begun(p)
 	life, want := p.life, p.want
 	p.after(p.w.about(p.w.style.hold), func() { p.finish(want, fence) })
@@ -108,7 +108,7 @@ func (p *page) giveBack(want string, fence int64) {
 
 // leave closes the tab with a bye.
 func (p *page) leave() {
-	p.w.sayLocked(p.user.ID, "leaves")
+	p.w.sayLocked(p.name, "leaves")
 	if p.session != "" {
 		p.w.judge.left(p.session, p.epoch)
 	}
@@ -120,9 +120,9 @@ func (p *page) leave() {
 
 // vanish is a crash, or the end of the battery: nobody hears anything, and the tab does not come back.
 func (p *page) vanish() {
-	p.w.sayLocked(p.user.ID, "vanishes")
+	p.w.sayLocked(p.name, "vanishes")
 	p.w.count.Crashes++
-	p.session, p.epoch = "", 0
+	p.session, p.epoch, p.compromised = "", 0, false
 	if p.l != nil {
 		p.l.over = true // half open
 		if p.w.chance(0.5) {
@@ -139,7 +139,7 @@ func (p *page) reload() {
 	if !p.welcomed || p.left || p.asleep {
 		return
 	}
-	p.w.sayLocked(p.user.ID, "reloads")
+	p.w.sayLocked(p.name, "reloads")
 	p.w.count.Reloads++
 	p.w.judge.left(p.session, p.epoch)
 	p.left = true

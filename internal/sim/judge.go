@@ -42,7 +42,6 @@ type doc struct {
 	state    lease.State
 	rev      int64
 	waitFrom time.Time // since when somebody waits who could have it; see liveness.go
-	passed   int       // grants since then that nobody confirmed
 }
 
 // view is what a snapshot of a revision has to say.

@@ -39,7 +39,7 @@ func (l *link) toNode(m message) {
 	if l.over {
 		return
 	}
-	l.w.sayLocked(l.p.user.ID, "-> %s #%d %s fence %d ping %d", kinds[m.kind], m.id, m.ask.Resource, m.fence, m.ping)
+	l.w.sayLocked(l.p.name, "-> %s #%d %s fence %d ping %d", kinds[m.kind], m.id, m.ask.Resource, m.fence, m.ping)
 	l.deliver(&l.lastUp, func() bool { return l.p.cutUp }, func() { l.door.take(m) })
 	if m.kind != hello && m.kind != pong && l.w.chance(l.w.style.double) {
 		l.deliver(&l.lastUp, func() bool { return l.p.cutUp }, func() { l.door.take(m) })

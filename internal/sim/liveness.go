@@ -5,7 +5,7 @@ import "time"
 // calm begins a time without faults. From here on everything has to come right by itself.
 func (j *judge) calm() {
 	for _, d := range j.docs {
-		d.waitFrom, d.passed = time.Time{}, 0
+		d.waitFrom = time.Time{}
 	}
 }
 
@@ -15,15 +15,14 @@ func (j *judge) look(time.Duration) {
 	defer j.w.mu.Unlock()
 	now := time.Now()
 	for name, d := range j.docs {
-		if !j.someWaits(name) || j.holderThere(name, d) {
-			d.waitFrom, d.passed = time.Time{}, 0
+		if !j.someWaits(name, d) || j.holderThere(name, d) {
+			d.waitFrom = time.Time{}
 			continue
 		}
 		if d.waitFrom.IsZero() {
 			d.waitFrom = now
 		}
-		// The last sign of life may be a TTL old and not acknowledged any later than now; each absent waiter costs 10 s.
-		most := j.w.style.ttl + 5*time.Second + time.Duration(d.passed)*11*time.Second
+		most := j.w.style.ttl + 5*time.Second // for each holder: a new grant begins the count anew
 		if stuck := now.Sub(d.waitFrom); stuck > most {
 			j.violate("L1", "%s has been held by nobody who is there for %v while somebody waits: %+v", name, stuck, d.state)
 			d.waitFrom = time.Time{}
@@ -32,9 +31,9 @@ func (j *judge) look(time.Duration) {
 }
 
 // someWaits reports whether somebody who is there has been waiting for some time.
-func (j *judge) someWaits(name string) bool {
+func (j *judge) someWaits(name string, d *doc) bool {
 	for _, p := range j.w.pages {
-		if p.want == name && p.fence == 0 && p.loading == 0 && !p.hidden && !p.asking && j.present(p.session, name) && time.Since(p.openSince) > 5*time.Second {
+		if n, _ := d.state.Place(p.session, ""); n > 0 && p.want == name && p.fence == 0 && p.loading == 0 && !p.hidden && !p.asking && j.present(p.session, name) && time.Since(p.openSince) > 5*time.Second {
 			return true
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // believes. All of it is guarded by w.mu, and so all its methods want that held.
 type page struct {
 	w     *world
+	name  string // of the page, in the trace
 	user  editlock.User
 	ended chan struct{}
 
@@ -62,7 +63,7 @@ type page struct {
 func newPage(w *world, n int) *page {
 	user := fmt.Sprintf("u%d", n%w.style.users)
 	p := &page{
-		w: w, user: editlock.User{ID: user, Name: user}, ended: make(chan struct{}),
+		w: w, name: fmt.Sprintf("p%d/%s", n, user), user: editlock.User{ID: user, Name: user}, ended: make(chan struct{}),
 		rate: 1 + 0.01*(w.rng.Float64()-0.5), awake: w.began,
 	}
 	return p
@@ -122,7 +123,7 @@ func (p *page) sleep(d time.Duration) {
 	if p.asleep || time.Now().Before(p.noSleep) {
 		return
 	}
-	p.w.sayLocked(p.user.ID, "sleeps for %v", d)
+	p.w.sayLocked(p.name, "sleeps for %v", d)
 	p.w.count.Sleeps++
 	p.asleep, p.awake = true, time.Now()
 	began := time.Now()
@@ -131,7 +132,7 @@ func (p *page) sleep(d time.Duration) {
 		defer p.w.mu.Unlock()
 		p.asleep, p.awake = false, time.Now()
 		p.slept += time.Since(began)
-		p.w.sayLocked(p.user.ID, "wakes")
+		p.w.sayLocked(p.name, "wakes")
 		todo := p.backlog
 		p.backlog = nil
 		for _, f := range todo {
@@ -144,9 +145,9 @@ func (p *page) sleep(d time.Duration) {
 func (p *page) arrive() {
 	p.life++
 	p.openSince = time.Now()
-	p.rude, p.left, p.compromised = p.w.chance(p.w.style.rude), false, false
+	p.rude, p.left = p.w.chance(p.w.style.rude), false
 	if p.session == "" || p.w.chance(0.5) {
-		p.session, p.epoch = "", 0
+		p.session, p.epoch, p.compromised = "", 0, false
 	}
 	p.forgetTab()
 	p.connect()
@@ -179,7 +180,7 @@ func (p *page) wish() {
 // tire makes the person give up waiting.
 func (p *page) tire() {
 	if p.want != "" && p.fence == 0 && p.loading == 0 {
-		p.w.sayLocked(p.user.ID, "does not want to wait any longer")
+		p.w.sayLocked(p.name, "does not want to wait any longer")
 		p.giveUp()
 		return
 	}
@@ -287,7 +288,7 @@ func (p *page) mind(s editlock.Snapshot) {
 
 func (p *page) lose() {
 	if p.fence != 0 {
-		p.w.sayLocked(p.user.ID, "has lost %s with fence %d", p.want, p.fence)
+		p.w.sayLocked(p.name, "has lost %s with fence %d", p.want, p.fence)
 	}
 	p.fence, p.loading, p.sure = 0, 0, false
 }

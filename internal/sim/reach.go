@@ -106,15 +106,15 @@ func (p *page) take(m message) {
 			}
 		})
 	case closed:
-		p.w.sayLocked(p.user.ID, "is closed with %d", m.code)
+		p.w.sayLocked(p.name, "is closed with %d", m.code)
 		p.l, p.welcomed = nil, false
 		p.pending, p.asking = map[int]func(message){}, false
 		switch m.code {
 		case replaced, reused: // somebody has a copy of the session: this tab begins anew
 			if !p.compromised {
-				p.w.judge.violate("S6", "%s lost its session to nobody, code %d", p.user.ID, m.code)
+				p.w.judge.violate("S6", "%s lost its session to nobody, code %d", p.name, m.code)
 			}
-			p.session, p.epoch = "", 0
+			p.session, p.epoch, p.compromised = "", 0, false
 			p.newNonce()
 			p.lose()
 			p.tries = 0
@@ -140,7 +140,7 @@ func (p *page) welcome(m message) {
 	ttl := p.w.style.ttl
 	p.belief = lease.Believe(p.helloSent, ttl, cfg.Margin())
 	p.revs = map[string]int64{}
-	p.w.sayLocked(p.user.ID, "is welcome, epoch %d", p.epoch)
+	p.w.sayLocked(p.name, "is welcome, epoch %d", p.epoch)
 	p.guard()
 	if p.old != nil {
 		p.old.drop()
@@ -185,7 +185,7 @@ func (p *page) guard() {
 	beat := min(10*time.Second, ttl/4)
 	p.after(lease.Watchdog(beat, min(8*time.Second, beat)), func() {
 		if p.watchdog == n && p.l != nil && p.welcomed {
-			p.w.sayLocked(p.user.ID, "hears nothing any more")
+			p.w.sayLocked(p.name, "hears nothing any more")
 			p.drop()
 			p.tries = 0
 			p.connect()

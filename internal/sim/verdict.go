@@ -85,7 +85,6 @@ func (j *judge) end(name string, d *doc, h *lease.Hold, why lease.Reason) {
 		}
 	case lease.Unconfirmed:
 		j.w.count.Unconfirmed++
-		d.passed++
 		if h.Confirmed {
 			j.violate("S4", "%s lost %s as unconfirmed, and had confirmed it", h.User, name)
 		}
@@ -97,9 +96,6 @@ func (j *judge) end(name string, d *doc, h *lease.Hold, why lease.Reason) {
 		}
 	case lease.Expired:
 		j.w.count.Expired++
-		if !h.Lapsed {
-			j.violate("S4", "%s lost %s as expired before it had lapsed", h.User, name)
-		}
 		j.silent(name, h, "expired")
 	case lease.Forced:
 		j.w.count.Forced++
@@ -128,7 +124,7 @@ func (j *judge) grant(name string, d *doc, prev lease.State, h *lease.Hold, rev 
 	if h.Fence != rev || h.Fence <= d.fence {
 		j.violate("S2", "%s was granted with fence %d at revision %d, after fence %d", name, h.Fence, rev, d.fence)
 	}
-	d.fence = max(d.fence, h.Fence)
+	d.fence, d.waitFrom = max(d.fence, h.Fence), time.Time{}
 	for _, p := range j.w.pages {
 		if p.want == name && p.session != h.Session && p.believes() && p.fence < h.Fence && !d.decided(p.fence) {
 			j.violate("S5", "%s was granted to %s while %s believes in fence %d", name, h.User, p.user.ID, p.fence)
@@ -166,7 +162,7 @@ func (j *judge) queue(name string, prev, next lease.State) {
 			k := j.known(w.Session)
 			gaveUp := k.released[name] || !k.bye.IsZero()
 			if !gaveUp && k.sure.After(time.Now()) {
-				j.violate("L3", "%s lost its place for %s", k.client, name)
+				j.violate("L3", "%s lost its place for %s: %+v, then %+v", k.client, name, prev, next)
 			}
 		case n < place:
 			j.violate("L3", "the line for %s was turned round", name)

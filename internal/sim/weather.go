@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"slices"
 	"time"
 )
 
@@ -87,19 +86,16 @@ func (w *world) tick(d time.Duration) {
 	for d > 0 {
 		step := min(d, time.Second)
 		w.mu.Lock()
-		var ready []*process
-		for _, h := range w.hosts {
-			if h.now != nil && h.now.ready && h.now.stopped == nil {
-				ready = append(ready, h.now)
-			}
+		up := false
+		for _, p := range w.born { // one that is told to end still serves whom it has
+			up = up || !p.over && p.m != nil && p.stopped == nil && !p.cut && !w.disk.away
 		}
 		w.mu.Unlock()
-		up := slices.ContainsFunc(ready, func(p *process) bool { return p.m.Ready() == nil })
 		if !w.wait(step) {
 			return
 		}
 		w.mu.Lock()
-		if up && len(ready) > 0 {
+		if up {
 			w.judge.uptime += step
 		}
 		calm := w.calm
@@ -340,7 +336,7 @@ func (w *world) copyToken() {
 	w.count.Copies++
 	epoch := p.epoch - int64(w.pick(2))
 	p.compromised = true
-	l := newLink(&page{w: w, user: p.user}, to)
+	l := newLink(&page{w: w, name: "a copy", user: p.user}, to)
 	m := message{kind: hello, user: p.user, nonce: "a copy", sent: time.Now()}
 	m.resume = newResume(p.session, epoch)
 	l.toNode(m)
