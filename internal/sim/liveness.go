@@ -22,6 +22,11 @@ func (j *judge) look(time.Duration) {
 		if d.waitFrom.IsZero() {
 			d.waitFrom = now
 		}
+		if h := holdOf(d.state); h != nil { // it may have been there between two looks
+			if heard := j.known(h.Session).sure.Add(-j.w.style.ttl); heard.After(d.waitFrom) {
+				d.waitFrom = heard
+			}
+		}
 		most := j.w.style.ttl + 5*time.Second // for each holder: a new grant begins the count anew
 		if stuck := now.Sub(d.waitFrom); stuck > most {
 			j.violate("L1", "%s has been held by nobody who is there for %v while somebody waits: %+v", name, stuck, d.state)

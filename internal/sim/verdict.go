@@ -80,7 +80,7 @@ func (j *judge) end(name string, d *doc, h *lease.Hold, why lease.Reason) {
 		}
 	case lease.Left:
 		j.w.count.Left++
-		if k.bye.IsZero() || now.Sub(k.bye) < 5*time.Second {
+		if k.bye.IsZero() || now.Sub(k.bye) < 5*time.Second && k.sure.After(now) {
 			j.violate("S4", "%s lost %s as left, and did not leave it, or not for so long", h.User, name)
 		}
 	case lease.Unconfirmed:
