@@ -15,6 +15,7 @@ type disk struct {
 	mem *mem.Store
 
 	// Guarded by w.mu.
+	owner   *process      // that has it for itself
 	away    bool          // does not answer, or says that it cannot
 	slow    time.Duration // more for every call
 	unknown float64       // share of writes of which it does not say what became

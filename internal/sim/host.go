@@ -66,6 +66,12 @@ func (h *host) start() {
 	w.say(p.name(), "starts")
 	go func() {
 		for p.running() {
+			if !p.locks() {
+				if !w.wait(time.Second) {
+					return
+				}
+				continue
+			}
 			ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
 			m, err := editlock.Open(ctx, &driver{w.disk, p}, w.managerConfig(p.name()))
 			cancel()
@@ -79,6 +85,20 @@ func (h *host) start() {
 			}
 		}
 	}()
+}
+
+// locks takes the disk for this process, as SQLite's file is for one process at a time, and reports whether it could.
+func (p *process) locks() bool {
+	w := p.h.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.style.shared {
+		return true
+	}
+	if w.disk.owner == nil || w.disk.owner.over {
+		w.disk.owner = p
+	}
+	return w.disk.owner == p
 }
 
 func (p *process) opened(m *editlock.Manager) {

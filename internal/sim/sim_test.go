@@ -23,6 +23,7 @@ var (
 	first  = flag.Uint64("first", 1, "the first seed of several")
 	worlds = flag.Int("worlds", 30, "how many")
 	length = flag.Duration("length", 30*time.Minute, "virtual time of each")
+	shared = flag.Bool("shared", false, "several nodes at once on the store, which this version does not promise yet")
 	tell   = flag.Bool("tell", false, "print all that happens")
 )
 
@@ -39,7 +40,7 @@ func TestWorld(t *testing.T) {
 	if *seed == 0 {
 		return // TestWorlds does, in a process for each
 	}
-	cfg := sim.Config{Seed: *seed, Length: *length}
+	cfg := sim.Config{Seed: *seed, Length: *length, Shared: *shared}
 	var told bytes.Buffer // to write it at once would be a moment of the machine's time in the world's
 	if *tell {
 		cfg.Trace = &told
@@ -68,7 +69,7 @@ func inProcess(t *testing.T, seed uint64, args ...string) (r sim.Result) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), exe, append([]string{"-test.run=^TestWorld$", fmt.Sprint("-seed=", seed), fmt.Sprint("-length=", *length)}, args...)...)
+	cmd := exec.CommandContext(t.Context(), exe, append([]string{"-test.run=^TestWorld$", fmt.Sprint("-seed=", seed), fmt.Sprint("-length=", *length), fmt.Sprint("-shared=", *shared)}, args...)...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1")
 	out, err := cmd.CombinedOutput()
 	_, line, ok := strings.Cut(string(out), mark)

@@ -105,14 +105,14 @@ func (j *judge) end(name string, d *doc, h *lease.Hold, why lease.Reason) {
 	}
 }
 
-// silent checks that the holder was acknowledged nothing for that time or later, and that the service was there for it to come back.
+// silent checks that the holder was acknowledged nothing for that time or later, and that the service was there for it to come back.  Of that it looks only once a second.
 func (j *judge) silent(name string, h *lease.Hold, how string) {
 	k := j.known(h.Session)
 	now := time.Now()
 	if k.sure.After(now) && (k.bye.IsZero() || now.Sub(k.bye) < 5*time.Second) {
 		j.violate("S4", "%s of %s %s %v before what it was acknowledged", name, h.User, how, k.sure.Sub(now))
 	}
-	if up := j.uptime - k.up; up < j.w.style.ttl-2*time.Second && k.bye.IsZero() {
+	if up := j.uptime - k.up; up < j.w.style.ttl-4*time.Second && k.bye.IsZero() {
 		j.violate("S9", "%s of %s %s after %v of service without it", name, h.User, how, up)
 	}
 }

@@ -36,12 +36,15 @@ func (w *world) drawStyle() style {
 	pick := func(list ...time.Duration) time.Duration { return list[w.pick(len(list))] }
 	s := style{
 		ttl:   pick(10*time.Second, 10*time.Second, 30*time.Second),
-		hosts: 1, pages: 2 + w.pick(7), resources: 1 + w.pick(2),
+		hosts: 1, shared: w.cfg.Shared, pages: 2 + w.pick(7), resources: 1 + w.pick(2),
 		delay: pick(time.Millisecond, 5*time.Millisecond, 50*time.Millisecond, 500*time.Millisecond),
 		disk:  pick(100*time.Microsecond, time.Millisecond, 20*time.Millisecond, 200*time.Millisecond),
 		every: pick(3*time.Second, 10*time.Second, 30*time.Second, 2*time.Minute),
 		storm: pick(2*time.Minute, 5*time.Minute, 15*time.Minute), calm: 4 * time.Minute,
 		hold: pick(2*time.Second, 10*time.Second, 40*time.Second), idle: pick(time.Second, 10*time.Second, time.Minute),
+	}
+	if s.shared {
+		s.hosts = 1 + w.pick(2)
 	}
 	s.users = 1 + w.pick(s.pages)
 	if w.chance(0.3) {
@@ -132,6 +135,17 @@ func (w *world) settle() {
 	}
 	w.say("weather", "calm")
 	w.tick(2 * time.Minute) // the stopped go on, the sleepers wake
+	for range 180 {
+		w.mu.Lock()
+		ready := w.reachable() != nil
+		w.mu.Unlock()
+		if ready {
+			break
+		}
+		w.tick(time.Second)
+	}
+	// After an outage of all of it the bound of L1 is another.
+	w.tick(max(45*time.Second, w.style.ttl+11*time.Second) + 15*time.Second)
 	w.mu.Lock()
 	w.calm = true
 	w.judge.calm()

@@ -27,6 +27,7 @@ import (
 type Config struct {
 	Seed   uint64
 	Length time.Duration // virtual
+	Shared bool          // several nodes at once on the store: what this version does not promise yet
 	Trace  io.Writer     // gets a line for everything that happens; may be nil
 }
 
@@ -95,6 +96,7 @@ type world struct {
 type style struct {
 	ttl       time.Duration
 	hosts     int
+	shared    bool // several processes may have the disk at once
 	pages     int
 	resources int
 	users     int // fewer than pages: some have two tabs
