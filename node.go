@@ -265,8 +265,10 @@ func (m *Manager) sweep() (more bool) {
 		node, over, rev := s.node, s.over, s.rev
 		mine, before, left := node == self, s.over, s.pulse.Left
 		switch {
+		case mutant == "one-try" && over:
+			over = false
 		case over || s.here || s.asks != nil: // one of this process ends by its Close only
-		case mine && s.pulse.Over(renewed):
+		case mine && (s.pulse.Over(renewed) || mutant == "silence-in-outage" && s.pulse.Over(now)):
 			s.over, s.since, over = true, s.pulse.Deadline, true
 		case mine:
 			more = more || s.pulse.Over(now)

@@ -226,12 +226,22 @@ func (r *resource) turn(ops []*op) (left []*op) {
 			r.fail(done, err)
 			return ops
 		}
-		group = append(group, op)
+		if mutant != "no-history-of-expiry" || change.Ended == nil || change.Ended.Reason != lease.Expired {
+			group = append(group, op)
+		}
 	}
 	if swap.needed() {
 		group = append(group, swap.op)
 	}
+	if mutant == "told-first" {
+		r.commit(cur, r.rev+1, false, change, done)
+		r.tell(done, change, true)
+		r.known = false
+	}
 	rev, err := m.writeFor(done, group)
+	if mutant == "unknown-is-done" && errors.Is(err, store.ErrUnknown) || mutant == "grant-from-memory" && errors.Is(err, store.ErrUnavailable) {
+		rev, err = r.rev+1, nil
+	}
 	switch {
 	case err == nil:
 		swap.commit(rev)

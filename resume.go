@@ -83,6 +83,7 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 	}
 	epoch := c.Resume.Epoch + 1
 	switch {
+	case mutant == "reused-token":
 	case epoch > s.epoch: // the next one
 	case epoch == s.epoch && nonce == s.nonce: // a repeat of the attempt that made this epoch
 	default:
@@ -119,7 +120,7 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 	s.mu.Unlock()
 	switch {
 	case old == nil:
-	case epoch == old.epoch:
+	case epoch == old.epoch && mutant != "late-attempt":
 		old.end(ErrSessionOver) // both are attempts of one page: should it believe in the other one, it comes back
 	default:
 		old.end(ErrReplaced)
@@ -147,7 +148,7 @@ func (m *Manager) reread(ctx context.Context, s *session) error {
 	s.mu.Lock()
 	if got.epoch > s.epoch || got.node != s.node {
 		s.over = false // it was resumed, here by a write of which we were not told, or elsewhere, and then that node counts its time
-		if got.node == m.nodeID() {
+		if got.node == m.nodeID() && mutant != "unseen-resume" {
 			s.pulse = m.life.Came(time.Now())
 		}
 	}

@@ -252,7 +252,7 @@ func (m *Manager) Bye(ctx context.Context, session string, epoch int64) error {
 	}
 	defer func() { <-s.record }()
 	s.mu.Lock()
-	late := s.epoch != epoch || s.pulse.Left || s.here
+	late := s.epoch != epoch && mutant != "late-bye" || s.pulse.Left || s.here
 	next := newSession(s.id, s.user)
 	next.node, next.epoch, next.nonce, next.pulse.Left = s.node, s.epoch, s.nonce, true
 	op := store.Op{Key: s.key(), Expect: s.rev, Data: next.encode()}
@@ -278,6 +278,9 @@ func (m *Manager) Bye(ctx context.Context, session string, epoch int64) error {
 // Disconnect is a bare disconnect: it changes nothing but that nobody is told any more.
 func (c *Conn) Disconnect() {
 	c.s.mu.Lock()
+	if mutant == "disconnect-frees" && c.s.conn == c || mutant == "late-disconnect" {
+		c.s.over, c.s.since, c.s.pulse.Left = true, time.Now(), true
+	}
 	if c.s.conn == c {
 		c.s.conn = nil
 	}

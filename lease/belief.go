@@ -15,6 +15,9 @@ type Clocks struct {
 // Since returns the time from an earlier moment by the clock that ran further. It can count too much, never too
 // little, as long as one of the two runs: so it is good only for cutting down what one allows oneself.
 func (c Clocks) Since(earlier Clocks) time.Duration {
+	if mutant == "one-clock" {
+		return c.Mono - earlier.Mono
+	}
 	return max(c.Mono-earlier.Mono, c.Wall-earlier.Wall)
 }
 
@@ -52,12 +55,16 @@ func (b Belief) Ponged(ping int64, now Clocks) Belief {
 // pong. One of a pong that is not known, or older than the last acknowledged, changes nothing; nor does one that comes
 // when belief has lapsed, since the server may have given the lock to another meanwhile.
 func (b Belief) Acked(ping int64, now Clocks) Belief {
-	b = b.At(now)
+	if mutant != "belief-revives" {
+		b = b.At(now)
+	}
 	i := slices.IndexFunc(b.unacked, func(s sentPong) bool { return s.ping == ping })
 	if i < 0 {
 		return b
 	}
-	b.from = b.unacked[i].at
+	if b.from = b.unacked[i].at; mutant == "belief-from-answer" {
+		b.from = now
+	}
 	b.unacked = b.unacked[i+1:]
 	return b
 }

@@ -74,6 +74,9 @@ func (l Liveness) Heard(p Pulse, now time.Time) Pulse {
 // ByeSeen returns the pulse after a bye of the session's present epoch, first seen at now. A repeated one
 // changes nothing.
 func (l Liveness) ByeSeen(p Pulse, now time.Time) Pulse {
+	if mutant == "bye-frees" {
+		l.Bye = 0
+	}
 	if d := now.Add(l.Bye); !p.Left && d.Before(p.Deadline) {
 		p.Deadline = d
 	}
@@ -84,7 +87,7 @@ func (l Liveness) ByeSeen(p Pulse, now time.Time) Pulse {
 // Afresh returns the pulse after a gap that ended at now. It never shortens, and a page that was left
 // gets as much as the others: it may be a reload that could not reach us.
 func (l Liveness) Afresh(p Pulse, now time.Time) Pulse {
-	if d := now.Add(l.Fresh()); d.After(p.Deadline) {
+	if d := now.Add(l.Fresh()); d.After(p.Deadline) && mutant != "no-amnesty" {
 		p.Deadline = d
 	}
 	return p
@@ -96,7 +99,7 @@ func (l Liveness) Afresh(p Pulse, now time.Time) Pulse {
 // a sign of life at now would.
 func (l Liveness) Spared(p Pulse, last, now time.Time) Pulse {
 	gap := now.Sub(last)
-	if gap <= l.Stride {
+	if gap <= l.Stride || mutant == "outage-counts" {
 		return p
 	}
 	d := p.Deadline.Add(gap)
@@ -288,7 +291,9 @@ func (l Liveness) TakeUp(view map[string]int64, records map[string]NodeRecord) S
 // node harmless: the orphan that it leaves has all its time.
 func (l Liveness) Left(s Silence, rev int64, ttl time.Duration) time.Duration {
 	needed := l.Vouch + ttl + l.Slack
-	if !s.Changed {
+	if mutant == "restart-expires" {
+		needed = 2 * time.Second
+	} else if !s.Changed {
 		needed = max(l.Amnesty, needed)
 	}
 	for _, m := range s.Marks {

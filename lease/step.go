@@ -96,7 +96,7 @@ func (t *step) apply(e Event) {
 			return
 		}
 	case Lapse:
-		if !t.know(e.Session).Over {
+		if !t.know(e.Session).Over && mutant != "late-expiry" {
 			return // it has come back since
 		}
 	}
@@ -120,7 +120,7 @@ func (t *step) apply(e Event) {
 		}
 	case Cancel:
 		t.leave(func(w Waiter) bool { return w.Session == e.Session && w.Part == e.Part })
-		if h := t.s.HoldOf(e.Session, e.Part); h != nil && !h.Confirmed {
+		if h := t.s.HoldOf(e.Session, e.Part); h != nil && (!h.Confirmed || mutant == "cancel-releases") {
 			t.end(*h, Released)
 		}
 	case Lapse:
@@ -151,7 +151,10 @@ func (t *step) apply(e Event) {
 // mine returns the hold that e names by session, part and fence, or nil: what is late changes nothing.
 func (t *step) mine(e Event) *Hold {
 	h := t.s.HoldOf(e.Session, e.Part)
-	if h == nil || e.Fence <= 0 || h.Fence != e.Fence {
+	if mutant == "release-by-anyone" && e.Kind == Release && len(t.s.Holds) > 0 {
+		return &t.s.Holds[0]
+	}
+	if h == nil || e.Fence <= 0 || h.Fence != e.Fence && mutant != "old-fence" {
 		return nil
 	}
 	return h
@@ -285,6 +288,8 @@ func (t *step) first() int {
 // due returns why h ends now by time alone, or "".
 func (t *step) due(h Hold) Reason {
 	switch {
+	case mutant == "absent-winner" && !h.Confirmed:
+		return ""
 	case !h.Confirmed && !t.now.Before(h.Seen.Add(t.Confirm)):
 		return Unconfirmed
 	case h.Lapsed && !t.now.Before(h.LapseSeen.Add(t.Reclaim)):
@@ -317,6 +322,9 @@ func (t *step) grantable(i int, ignore func(Hold) bool) bool {
 			return false
 		}
 	}
+	if mutant == "last-first" {
+		return i == len(t.s.Queue)-1
+	}
 	for _, v := range t.s.Queue[:i] {
 		if conflict(v.Part, w.Part) && t.there(v) {
 			return false
@@ -327,7 +335,7 @@ func (t *step) grantable(i int, ignore func(Hold) bool) bool {
 
 func (t *step) there(w Waiter) bool {
 	k := t.know(w.Session)
-	return !bool(w.Absent) && !k.Over && !k.Left
+	return !bool(w.Absent) && !k.Over && !k.Left || mutant == "ghost-heir"
 }
 
 func (t *step) grant(w Waiter) {
@@ -338,6 +346,9 @@ func (t *step) grant(w Waiter) {
 	}
 	if !k.Here {
 		h.Ticket = w.Ticket
+	}
+	if mutant == "fence-by-user" {
+		h.Fence = 1 + int64(len(k.User))
 	}
 	t.s.Holds = append(t.s.Holds, h)
 	t.change().Granted = holding(h)

@@ -191,7 +191,11 @@ func (p *page) giveUp() {
 	p.want = ""
 	p.w.judge.cancelled(p.session, want)
 	p.request(message{kind: cancel, ask: editlock.Request{Resource: want}}, nil)
-	p.leave()
+	if p.w.chance(0.5) {
+		p.leave()
+	} else {
+		p.after(p.w.about(p.w.style.delay), p.wish) // changes its mind
+	}
 }
 
 // ask asks for what is wanted.

@@ -19,12 +19,16 @@ import (
 )
 
 var (
-	seed   = flag.Uint64("seed", 0, "the world to live through; 0: several, from 1 on")
-	first  = flag.Uint64("first", 1, "the first seed of several")
-	worlds = flag.Int("worlds", 30, "how many")
-	length = flag.Duration("length", 30*time.Minute, "virtual time of each")
-	shared = flag.Bool("shared", false, "several nodes at once on the store, which this version does not promise yet")
-	tell   = flag.Bool("tell", false, "print all that happens")
+	seed     = flag.Uint64("seed", 0, "the world to live through; 0: several, from 1 on")
+	first    = flag.Uint64("first", 1, "the first seed of several")
+	worlds   = flag.Int("worlds", 30, "how many")
+	length   = flag.Duration("length", 30*time.Minute, "virtual time of each")
+	shared   = flag.Bool("shared", false, "several nodes at once on the store, which this version does not promise yet")
+	mutant   = flag.String("mutant", "", "a known bug to have")
+	only     = flag.String("only", "", "look for this known bug alone")
+	repeats  = flag.Int("repeats", 1, "how often to look for each known bug")
+	patience = flag.Int("patience", 200, "worlds in which a known bug must be found")
+	tell     = flag.Bool("tell", false, "print all that happens")
 )
 
 func init() { runtime.MemProfileRate = 0 }
@@ -44,6 +48,12 @@ func TestWorld(t *testing.T) {
 	var told bytes.Buffer // to write it at once would be a moment of the machine's time in the world's
 	if *tell {
 		cfg.Trace = &told
+	}
+	if *mutant != "" {
+		if mutate == nil {
+			t.Fatal("this was built without mutants; see scripts/simulate")
+		}
+		mutate(*mutant)
 	}
 	var r sim.Result
 	cryptotest.SetGlobalRandom(t, *seed)
