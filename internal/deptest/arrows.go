@@ -53,6 +53,7 @@ var rooms = []room{
 	{folder: "internal/again", suite: true, why: "runs the tests of a package under another condition; it knows nothing of them"},
 	{folder: "internal/browser", suite: true, why: "drives a real browser for the tests of the pages"},
 	{folder: "internal/swarm", ours: []string{"", "wire"}, why: "pages as Go programs, for tests: like any page they know the protocol alone"},
+	{folder: "internal/sim/even", why: "writes the overlay with which a world's order is decided by its seed"},
 	{folder: "internal/sim", ours: []string{"", "lease", "store", "store/mem"}, why: "the whole in virtual time, over a store and a network that fail"},
 	{folder: "internal/proof", ours: []string{"", "wire", "server", "store/...", "internal/swarm"}, suite: true,
 		why: "tries the whole thing with real processes and sockets"},

@@ -93,7 +93,9 @@ func inProcess(t *testing.T, seed uint64, args ...string) (r sim.Result) {
 	return r
 }
 
-// TestWorlds lives through worlds of faults, in which every promise of docs/lease.md is checked.
+// Faults: N1, N3, N4, D2, D3, W1, W2, W4, B2, B5, B8, B9, B11, B12, Q1, Q3, Q7
+//
+// TestWorlds lives through worlds of faults, in which the promises are checked: safety throughout, liveness when the faults have stopped.
 func TestWorlds(t *testing.T) {
 	if *seed != 0 {
 		return
