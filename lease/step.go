@@ -63,6 +63,7 @@ func (r Rules) Next(s State, know func(session string) Session) time.Time {
 	}
 	for _, h := range s.Holds {
 		switch {
+		case !h.Confirmed && mutant == "absent-winner":
 		case !h.Confirmed:
 			sooner(h.Seen.Add(r.Confirm))
 		case h.Lapsed && t.wanted(h):

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -79,9 +80,16 @@ func inProcess(t *testing.T, seed uint64, args ...string) (r sim.Result) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), exe, append([]string{"-test.run=^TestWorld$", fmt.Sprint("-seed=", seed), fmt.Sprint("-length=", *length), fmt.Sprint("-shared=", *shared)}, args...)...)
+	args = append([]string{"-test.run=^TestWorld$", fmt.Sprint("-seed=", seed), fmt.Sprint("-length=", *length), fmt.Sprint("-shared=", *shared)}, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, exe, args...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1")
 	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil && t.Context().Err() == nil {
+		r.Violations = []string{"it does not get on: something is done for ever at one moment"}
+		return r
+	}
 	_, line, ok := strings.Cut(string(out), mark)
 	if !ok {
 		t.Fatalf("seed %d: %v\n%s", seed, err, out)

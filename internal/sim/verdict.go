@@ -1,10 +1,9 @@
 package sim
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"github.com/editlock/editlock/lease"
 	"github.com/editlock/editlock/store"
