@@ -120,9 +120,7 @@ func (m *Manager) start(ctx context.Context) error {
 		return err
 	}
 	for _, name := range due {
-		if mutant != "timers-forgotten" {
-			m.post(name, &op{})
-		}
+		m.post(name, &op{})
 	}
 	m.task(m.live)
 	m.task(m.tidy)

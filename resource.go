@@ -128,6 +128,9 @@ func (r *resource) rest() {
 	if r.contain("next", func() { next = r.m.cfg.Rules.Next(r.state, r.m.know) }) {
 		r.failed, next = true, time.Now()
 	}
+	if mutant == "timers-forgotten" {
+		next = time.Time{}
+	}
 	if again := time.Now().Add(time.Second); r.unsettled || r.failed && !next.IsZero() && next.Before(again) {
 		next = again
 	}

@@ -55,9 +55,7 @@ func (b Belief) Ponged(ping int64, now Clocks) Belief {
 // pong. One of a pong that is not known, or older than the last acknowledged, changes nothing; nor does one that comes
 // when belief has lapsed, since the server may have given the lock to another meanwhile.
 func (b Belief) Acked(ping int64, now Clocks) Belief {
-	if mutant != "belief-revives" {
-		b = b.At(now)
-	}
+	b = b.At(now)
 	i := slices.IndexFunc(b.unacked, func(s sentPong) bool { return s.ping == ping })
 	if i < 0 {
 		return b

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"time"
 
 	"github.com/editlock/editlock"
@@ -43,6 +44,13 @@ func (p *page) load(fence int64, held bool) {
 func (p *page) begin(fence int64) {
 	p.fence, p.sure, p.loading = fence, true, 0
 	p.w.sayLocked(p.name, "edits %s with fence %d", p.want, fence)
+	if p.w.chance(0.05) { // what a mistaken client says changes nothing
+		p.request(message{kind: cancel, ask: editlock.Request{Resource: p.want}}, nil)
+	}
+	if p.w.chance(0.05) && p.before != 0 && p.before < fence {
+		p.request(message{kind: release, ask: editlock.Request{Resource: p.want}, fence: p.before}, nil)
+	}
+	p.before = fence
 	p.w.judge.begun(p)
 	life, want := p.life, p.want
 	p.after(p.w.about(p.w.style.hold), func() { p.finish(want, fence) })
@@ -112,10 +120,27 @@ func (p *page) leave() {
 	if p.session != "" {
 		p.w.judge.left(p.session, p.epoch)
 	}
-	p.left = true
-	p.request(message{kind: bye}, nil)
+	p.bye()
 	p.gone()
 	p.after(p.w.about(p.w.style.idle), p.arrive)
+}
+
+// bye is what a page says with its last breath, beside its connection: it may arrive late, or nowhere.
+func (p *page) bye() {
+	p.left = true
+	to := p.w.reachable()
+	if to == nil || p.session == "" || p.cutUp {
+		return
+	}
+	session, epoch := p.session, p.epoch
+	p.w.sayLocked(p.name, "says bye, epoch %d", epoch)
+	p.w.in(time.Millisecond+p.w.about(4*p.w.style.delay), func() {
+		ctx, cancel := context.WithTimeout(p.w.ctx, 10*time.Second)
+		defer cancel()
+		if to.running() {
+			_ = to.m.Bye(ctx, session, epoch)
+		}
+	})
 }
 
 // vanish is a crash, or the end of the battery: nobody hears anything, and the tab does not come back.
@@ -142,8 +167,7 @@ func (p *page) reload() {
 	p.w.sayLocked(p.name, "reloads")
 	p.w.count.Reloads++
 	p.w.judge.left(p.session, p.epoch)
-	p.left = true
-	p.request(message{kind: bye}, nil)
+	p.bye()
 	want := p.want
 	p.gone()
 	p.after(p.w.about(500*time.Millisecond), func() {

@@ -19,7 +19,7 @@ type judge struct {
 	docs       map[string]*doc
 	moving     map[string]time.Time // user and resource: when a page of the user asked to move it
 	uptime     time.Duration        // during which a node was ready
-	nodes      map[string]int64
+	asked      map[string]time.Time // session and resource: when it last asked
 }
 
 // known is what the judge knows of a session.
@@ -54,7 +54,7 @@ type view struct {
 }
 
 func newJudge(w *world) *judge {
-	return &judge{w: w, sessions: map[string]*known{}, docs: map[string]*doc{}, moving: map[string]time.Time{}, nodes: map[string]int64{}}
+	return &judge{w: w, sessions: map[string]*known{}, docs: map[string]*doc{}, moving: map[string]time.Time{}, asked: map[string]time.Time{}}
 }
 
 func (j *judge) violate(promise, format string, args ...any) {
@@ -119,8 +119,12 @@ func (j *judge) released(session, resource string, fence int64) {
 }
 func (j *judge) cancelled(session, resource string) { j.known(session).released[resource] = true }
 func (j *judge) moves(user, resource string)        { j.moving[user+" "+resource] = time.Now() }
-func (j *judge) begun(p *page)                      { j.alone(p) }
-func (j *judge) saving(p *page)                     { j.alone(p) }
+func (j *judge) asks(session, resource string) {
+	j.asked[session+" "+resource] = time.Now()
+	delete(j.known(session).released, resource)
+}
+func (j *judge) begun(p *page)  { j.alone(p) }
+func (j *judge) saving(p *page) { j.alone(p) }
 
 // alone checks that no other page believes in what this one holds, save where a decision ended its holding.
 func (j *judge) alone(p *page) {

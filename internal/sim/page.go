@@ -56,6 +56,7 @@ type page struct {
 	sure        bool   // the hold is confirmed, as far as the page was told
 	version     int    // of the content that it shows
 	hidden      bool   // nobody confirms
+	before      int64  // the fence of its hold before this one
 	rude        bool   // leaves without a word
 	compromised bool
 }
@@ -172,7 +173,7 @@ func (p *page) newNonce() {
 // wish makes the person want something, for a while.
 func (p *page) wish() {
 	p.want = fmt.Sprintf("doc/%d", p.w.pick(p.w.style.resources))
-	p.hidden = !p.w.calm && p.w.chance(p.w.style.hidden)
+	p.hidden = p.w.chance(p.w.style.hidden)
 	p.ask()
 	p.after(p.w.about(8*p.w.style.hold)+10*time.Second, p.tire)
 }
@@ -208,6 +209,7 @@ func (p *page) ask() {
 	if q.Move {
 		p.w.judge.moves(p.user.ID, q.Resource)
 	}
+	p.w.judge.asks(p.session, q.Resource)
 	p.request(message{kind: acquire, ask: q}, func(m message) {
 		p.asking = false
 		if m.ask.Resource != p.want {

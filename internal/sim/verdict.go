@@ -129,8 +129,11 @@ func (j *judge) grant(name string, d *doc, prev lease.State, h *lease.Hold, rev 
 			j.violate("S5", "%s was granted to %s while %s believes in fence %d", name, h.User, p.user.ID, p.fence)
 		}
 	}
-	if n, _ := prev.Place(h.Session, ""); n > 0 {
+	if n, w := prev.Place(h.Session, ""); n > 0 {
 		j.w.count.Waited++
+		if bool(w.Absent) && j.asked[h.Session+" "+name].Before(time.Now().Add(-20*time.Second)) {
+			j.violate("L2", "%s was granted to %s, who was absent and has not asked again", name, h.User)
+		}
 		for _, v := range prev.Queue[:n-1] {
 			if !bool(v.Absent) && j.present(v.Session, name) && j.moving[h.User+" "+name].IsZero() {
 				j.violate("L2", "%s was granted to %s past %s, who was there", name, h.User, j.known(v.Session).client)

@@ -282,7 +282,11 @@ func (w *world) cutStore() {
 func (w *world) cutPage() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.page().cut(w.pick(3), w.about(20*time.Second))
+	d := w.about(20 * time.Second)
+	if w.chance(0.5) { // comes back when its time is just over, or nearly
+		d = w.between(w.style.ttl-4*time.Second, w.style.ttl+4*time.Second)
+	}
+	w.page().cut(w.pick(3), d)
 }
 
 func (w *world) cutPages() {
