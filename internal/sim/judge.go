@@ -29,7 +29,8 @@ type known struct {
 	up       time.Duration
 	byes     map[int64]time.Time // epochs whose page said bye, and when
 	bye      time.Time
-	released map[string]bool // resource and fence, and resource alone for a cancel
+	released map[string]bool      // resource and fence
+	cancels  map[string]time.Time // resource
 	resuming time.Time
 	epoch    int64
 	nonce    string
@@ -74,7 +75,7 @@ func (j *judge) broken() []string {
 func (j *judge) known(session string) *known {
 	k := j.sessions[session]
 	if k == nil {
-		k = &known{byes: map[int64]time.Time{}, released: map[string]bool{}}
+		k = &known{byes: map[int64]time.Time{}, released: map[string]bool{}, cancels: map[string]time.Time{}}
 		j.sessions[session] = k
 	}
 	return k
@@ -117,11 +118,18 @@ func (j *judge) resuming(session string) { j.known(session).resuming = time.Now(
 func (j *judge) released(session, resource string, fence int64) {
 	j.known(session).released[fmt.Sprint(resource, " ", fence)] = true
 }
-func (j *judge) cancelled(session, resource string) { j.known(session).released[resource] = true }
-func (j *judge) moves(user, resource string)        { j.moving[user+" "+resource] = time.Now() }
+func (j *judge) cancelled(session, resource string) {
+	j.known(session).cancels[resource] = time.Now()
+}
+
+// gaveUp reports whether a session has left the line for a resource since it asked, or so lately that it may arrive only now.
+func (j *judge) gaveUp(session, resource string) bool {
+	at, ok := j.known(session).cancels[resource]
+	return ok && (time.Since(at) < time.Minute || at.After(j.asked[session+" "+resource]))
+}
+func (j *judge) moves(user, resource string) { j.moving[user+" "+resource] = time.Now() }
 func (j *judge) asks(session, resource string) {
 	j.asked[session+" "+resource] = time.Now()
-	delete(j.known(session).released, resource)
 }
 func (j *judge) begun(p *page)  { j.alone(p) }
 func (j *judge) saving(p *page) { j.alone(p) }

@@ -74,7 +74,7 @@ func (j *judge) end(name string, d *doc, h *lease.Hold, why lease.Reason) {
 	switch why {
 	case lease.Released:
 		d.decide(h.Fence)
-		if !k.released[fmt.Sprint(name, " ", h.Fence)] && (h.Confirmed || !k.released[name]) {
+		if !k.released[fmt.Sprint(name, " ", h.Fence)] && (h.Confirmed || !j.gaveUp(h.Session, name)) {
 			j.violate("S4", "%s lost %s as released, and did not release it", h.User, name)
 		}
 	case lease.Left:
@@ -162,7 +162,7 @@ func (j *judge) queue(name string, prev, next lease.State) {
 		case n == 0 && next.HoldOf(w.Session, w.Part) != nil:
 		case n == 0:
 			k := j.known(w.Session)
-			gaveUp := k.released[name] || !k.bye.IsZero()
+			gaveUp := j.gaveUp(w.Session, name) || !k.bye.IsZero()
 			if !gaveUp && k.sure.After(time.Now()) {
 				j.violate("L3", "%s lost its place for %s: %+v, then %+v", k.client, name, prev, next)
 			}
