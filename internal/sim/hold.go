@@ -45,6 +45,7 @@ func (p *page) begin(fence int64) {
 	p.fence, p.sure, p.loading = fence, true, 0
 	p.w.sayLocked(p.name, "edits %s with fence %d", p.want, fence)
 	if p.w.chance(0.05) { // what a mistaken client says changes nothing
+		p.w.judge.cancelled(p.session, p.want) // if it comes so late that it waits again
 		p.request(message{kind: cancel, ask: editlock.Request{Resource: p.want}}, nil)
 	}
 	if p.w.chance(0.05) && p.before != 0 && p.before < fence {
