@@ -22,7 +22,7 @@ func (j *judge) look(time.Duration) {
 		if d.waitFrom.IsZero() {
 			d.waitFrom = now
 		}
-		if h := holdOf(d.state); h != nil { // it may have been there between two looks
+		if h := holdOf(d.state); h != nil && h.Confirmed { // it may have been there between two looks
 			if heard := j.known(h.Session).sure.Add(-j.w.style.ttl); heard.After(d.waitFrom) {
 				d.waitFrom = heard
 			}
