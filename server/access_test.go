@@ -270,7 +270,6 @@ func TestRights(t *testing.T) {
 		{"edit:article/*", "watch", "article/42", true},
 		{"watch:article/*", "edit", "article/42", false},
 		{"take_over:article/*", "edit", "article/42", false},
-		{"administer:**", "watch", "article/42", false},
 		{"edit:article/*", "edit", "article", false},
 		{"edit:article/*", "edit", "article/42/notes", false},
 		{"edit:article/*", "edit", "articles/42", false},
@@ -289,6 +288,10 @@ func TestRights(t *testing.T) {
 		{"edit:cafe\u0301/*", "edit", "caf\u00e9/1", true},
 		{"edit:Article/*", "edit", "article/42", false},
 		{"edit:a:b/*", "edit", "a:b/1", true},
+		{"administer:article/*", "watch", "article/42", true},
+		{"administer:article/*", "watch", "note/42", false},
+		{"administer:**", "edit", "article/42", false},
+		{"take_over:**", "watch", "article/42", false},
 	} {
 		rs, err := parseRights([]string{c.right})
 		if err != nil {
@@ -313,7 +316,9 @@ func TestRights(t *testing.T) {
 		{"watch:**", "", true},
 		{"watch:*/notes", "article/", true},
 		{"edit:article/*", "article/", true},
-		{"administer:**", "", false},
+		{"administer:article/*", "", true},
+		{"administer:article/*", "note/", false},
+		{"take_over:**", "", false},
 	} {
 		rs, err := parseRights([]string{c.right})
 		if err != nil {

@@ -277,6 +277,7 @@ func (c *call) body() ([]byte, error) {
 	case err != nil:
 		return nil, &wire.Error{Code: wire.BadRequest, Message: "The body did not arrive as a whole."}
 	}
+	c.r.Body = http.NoBody // nothing is left of it: even if the request is refused, the connection is good for another
 	return body, nil
 }
 

@@ -14,6 +14,34 @@ import (
 	"github.com/editlock/editlock/wire"
 )
 
+// A refusal costs the connection only if a body was left unread.
+func TestRefusalKeepsTheConnection(t *testing.T) {
+	w := start(t)
+	ana, ben := w.asker("ana"), w.asker("ben")
+	ana.acquire(wire.AcquireCall{Resource: doc42})
+	for body, closes := range map[string]bool{
+		`{"resource":"article/42"}`: false, // locked
+		`{"resource":"a//b"}`:       false,
+		`{`:                         false,
+		``:                          false,
+		`{"resource":"article/42","pad":"` + strings.Repeat("x", 2*wire.MaxBody) + `"}`: true,
+	} {
+		if s := ben.do("POST", "/v1/acquire", body); s.StatusCode < 400 || s.Close != closes {
+			t.Errorf("%.40s: %s, closes %t", body, s.Status, s.Close)
+		}
+	}
+	stream := "/v1/stream/" + wire.NewStreamName([16]byte{1})
+	for _, head := range []string{`{"key":"nonsense","post":1}` + "\n", "nonsense\n"} {
+		if s := ben.do("POST", stream, head); s.StatusCode < 400 || s.Close {
+			t.Errorf("%s: %s, closes %t", head, s.Status, s.Close)
+		}
+	}
+	eve := &asker{TB: t, addr: w.addr, token: "nonsense", http: ben.http}
+	if s := eve.do("POST", "/v1/acquire", `{"resource":"article/42"}`); s.StatusCode != 401 || !s.Close {
+		t.Errorf("%s, closes %t", s.Status, s.Close)
+	}
+}
+
 // What is no request is refused with a code and words, whatever it is, and changes nothing.
 // Faults: A1, A2
 func TestBadBodies(t *testing.T) {

@@ -322,7 +322,7 @@ func TestChecks(t *testing.T) {
 	for _, item := range items {
 		all.Items = append(all.Items, item.CheckItem)
 		got := good[wire.Checked](app, "POST", "/v1/check", item.CheckItem)
-		if got.Result != item.result || got.Code != item.code || (got.Result == wire.Theirs) != (got.Holder != nil) || (got.Result == wire.Unheld) != (got.Fence == 0) {
+		if got.Result != item.result || got.Code != item.code || (got.Result == wire.Unheld) != (got.Holder == nil) || got.Holder != nil && (got.Holder.User != "ana" || got.Holder.Fence != got.Fence) || (got.Result == wire.Unheld) != (got.Fence == 0) {
 			t.Errorf("%+v: %+v", item, got)
 		}
 	}

@@ -39,7 +39,7 @@ func (s *Server) callCheck(c *call, in *wire.CheckCall) (*checkAnswer, error) {
 }
 
 func (s *Server) checkOne(c *call, name string, item wire.CheckItem) (wire.Checked, error) {
-	session, fence, refused := "", item.Fence, wire.Code("")
+	session, fence, refused, ours := "", item.Fence, wire.Code(""), false
 	switch {
 	case item.Token != "":
 		lock, err := wire.VerifyLock(wire.Keys{s.opts.LockKey}, item.Token, c.received)
@@ -59,22 +59,10 @@ func (s *Server) checkOne(c *call, name string, item wire.CheckItem) (wire.Check
 	}
 	if refused == "" {
 		err := s.m.Check(c.ctx, name, session, fence)
-		switch {
-		case err == nil:
-			out := wire.Checked{Resource: name, Result: wire.Ours, Fence: fence}
-			if fence == 0 {
-				snap, err := s.m.Get(c.ctx, name)
-				if err == nil && snap.Holder != nil {
-					out.Fence = snap.Holder.Fence
-				}
-			}
-			return out, nil
-		case !errors.Is(err, editlock.ErrLocked) && !errors.Is(err, editlock.ErrStale):
+		if err != nil && !errors.Is(err, editlock.ErrLocked) && !errors.Is(err, editlock.ErrStale) {
 			return wire.Checked{}, err
 		}
-		if session != "" || fence != 0 {
-			refused = wire.StaleFence
-		}
+		ours = err == nil
 	}
 	snap, err := s.m.Get(c.ctx, name)
 	if err != nil {
@@ -83,6 +71,12 @@ func (s *Server) checkOne(c *call, name string, item wire.CheckItem) (wire.Check
 	out := wire.Checked{Resource: name, Result: wire.Unheld, Code: refused}
 	if snap.State == editlock.Held {
 		out.Result, out.Holder, out.Fence = wire.Theirs, c.snapshot(snap).Holder, snap.Holder.Fence
+	}
+	switch {
+	case ours && out.Result == wire.Theirs && (fence == 0 || out.Fence == fence):
+		out.Result = wire.Ours
+	case refused == "" && (session != "" || fence != 0):
+		out.Code = wire.StaleFence // or it has passed on in the moment between
 	}
 	return out, nil
 }

@@ -68,9 +68,9 @@ func CheckRight(text string) error {
 	return err
 }
 
-// grants says whether the right's verb is, or includes, verb.
+// grants says whether the right's verb is, or includes, verb. Who may edit, or end another's hold, may see who holds.
 func (r right) grants(verb string) bool {
-	return r.verb == verb || r.verb == verbEdit && verb == verbWatch
+	return r.verb == verb || verb == verbWatch && (r.verb == verbEdit || r.verb == verbAdminister)
 }
 
 // allows says whether one may do verb with a resource, whose name is canonical.

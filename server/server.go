@@ -279,7 +279,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *wire.Problem)
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		h.Set("Retry-After", retryAfter(p))
 	}
-	if r.ContentLength != 0 && r.ProtoMajor == 1 {
+	if r.Body != nil && r.Body != http.NoBody && r.ProtoMajor == 1 {
 		h.Set("Connection", "close") // a body that nobody reads is not waited for
 	}
 	w.WriteHeader(p.Status)

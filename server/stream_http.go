@@ -142,6 +142,7 @@ func (s *Server) readPost(w http.ResponseWriter, r *http.Request, rc *http.Respo
 	case err != nil:
 		return nil, badStream("The body did not arrive whole in time.")
 	}
+	r.Body = http.NoBody // nothing is left of it
 	return body, nil
 }
 

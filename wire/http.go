@@ -121,7 +121,7 @@ type Checked struct {
 	Resource string  `json:"resource" jsonschema:"Its canonical name."`
 	Result   string  `json:"result" jsonschema:"ours: held as is claimed. theirs: held by somebody else, or with another fence. free: by nobody."`
 	Fence    int64   `json:"fence,omitzero" jsonschema:"Of the present hold."`
-	Holder   *Holder `json:"holder,omitzero" jsonschema:"With theirs."`
+	Holder   *Holder `json:"holder,omitzero" jsonschema:"Who holds, with ours and theirs. A lock token that comes with a save is good only if this is the user who saves."`
 	Code     Code    `json:"code,omitzero" jsonschema:"Why it is not ours: bad_lock_token, stale_fence or resume_refused."`
 }
 

@@ -220,7 +220,7 @@ func TestExamplesOfHTTP(t *testing.T) {
 	cmd.Env = []string{
 		"PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH"), "EDITLOCK=http://" + s.addr + "/editlock",
 		"TOKEN=" + mint(t, "--sub=7", "--name=Ana", "--right=edit:article/*"),
-		"ADMIN=" + mint(t, "--sub=9", "--name=The administrator", "--right=edit:**", "--right=administer:**"),
+		"ADMIN=" + mint(t, "--sub=9", "--name=The administrator", "--right=edit:article/*", "--right=administer:article/*"),
 	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
