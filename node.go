@@ -67,7 +67,8 @@ func (m *Manager) waitingFrom(now time.Time) time.Time {
 func (m *Manager) live() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
-	renewed, failing := time.Now(), false
+	var renewed time.Time // the first renewal comes with the first tick: nothing is counted before it
+	failing := false
 	renew := func() {
 		renewed = time.Now()
 		err := m.renew()
@@ -88,7 +89,8 @@ func (m *Manager) live() {
 			return
 		case <-tick.C:
 		}
-		if time.Since(renewed) >= renewEvery {
+		// At every second tick, also if the one before came a little late.
+		if failing || time.Since(renewed) > renewEvery-sweepEvery/2 {
 			renew()
 		}
 		if m.sweep() && m.ctx.Err() == nil { // somebody's time is over, if the store was there all the time
@@ -143,15 +145,18 @@ func (m *Manager) renew() error {
 		return err
 	}
 	view := m.lives(others)
-	ready := m.Ready() == nil
+	n.mu.Lock()
+	gap := m.life.Gap(n.polled, now)
+	n.polled = polled
+	n.mu.Unlock()
+	ready := m.Ready() == nil // from now on, even if there was a gap
 	n.mu.Lock()
 	elapsed := time.Duration(0)
-	if !n.looked.IsZero() && ready {
+	if !n.looked.IsZero() && ready && !gap {
 		elapsed = now.Sub(n.looked)
 	}
 	n.others, n.silences = others, m.life.Count(n.silences, view, got, elapsed)
-	n.polled, n.looked = polled, now
-	if !ready {
+	if n.looked = now; !ready {
 		n.looked = time.Time{}
 	}
 	n.mu.Unlock()

@@ -50,6 +50,8 @@ type Hold struct {
 
 	// Seen and LapseSeen are when this process first saw the revisions Fence and LapseRev: what all
 	// waiting is counted from. They are never stored, because clocks of two machines are never compared.
+	// Seen is zero if the hold was confirmed before that: it waits for nothing, and was granted before any silence that this
+	// process has counted.
 	Seen      time.Time `json:"-"`
 	LapseSeen time.Time `json:"-"`
 
@@ -102,7 +104,9 @@ func Decode(data []byte, rev int64, prev State, now time.Time) (State, error) {
 	s = s.At(rev)
 	for i := range s.Holds {
 		h := &s.Holds[i]
-		h.Seen = now
+		if !h.Confirmed {
+			h.Seen = now
+		}
 		if h.Lapsed {
 			h.LapseSeen = now
 		}
