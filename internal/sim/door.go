@@ -78,7 +78,7 @@ type door struct {
 	conn   *editlock.Conn // set by the worker before the welcome
 
 	// Guarded by w.mu.
-	queue   []message
+	queue   []*message
 	working bool
 	gone    bool
 	pings   int64
@@ -86,12 +86,12 @@ type door struct {
 	heard   int64
 	vouched int64
 	pongs   map[int64]time.Time // when the page sent them
-	heldUp  []message           // pushes before the welcome
+	heldUp  []*message          // pushes before the welcome
 	greeted bool
 }
 
 // take gets a message from the page.
-func (d *door) take(m message) {
+func (d *door) take(m *message) {
 	if !d.p.running() {
 		return
 	}
@@ -133,7 +133,7 @@ func (d *door) work() {
 	}
 }
 
-func (d *door) do(ctx context.Context, m message) {
+func (d *door) do(ctx context.Context, m *message) {
 	if m.kind == hello {
 		d.hello(ctx, m)
 		return
@@ -160,10 +160,10 @@ func (d *door) do(ctx context.Context, m message) {
 	if err == nil {
 		d.p.h.w.judge.told(d, m.ask.Resource, s)
 	}
-	d.push(message{kind: answer, id: m.id, snap: s, err: err, ask: m.ask, fence: m.fence})
+	d.push(&message{kind: answer, id: m.id, snap: s, err: err, ask: m.ask, fence: m.fence})
 }
 
-func (d *door) hello(ctx context.Context, m message) {
+func (d *door) hello(ctx context.Context, m *message) {
 	w := d.p.h.w
 	w.mu.Lock()
 	again := d.greeted
@@ -176,7 +176,7 @@ func (d *door) hello(ctx context.Context, m message) {
 		User: m.user, Resume: m.resume, Nonce: m.nonce,
 		Notify: func(s editlock.Snapshot) {
 			w.judge.told(d, s.Resource, s)
-			d.push(message{kind: push, snap: s})
+			d.push(&message{kind: push, snap: s})
 		},
 		Closed: func(err error) {
 			if errors.Is(err, editlock.ErrReplaced) {
@@ -192,7 +192,7 @@ func (d *door) hello(ctx context.Context, m message) {
 		if errors.Is(err, editlock.ErrResumeReused) {
 			code = reused
 		}
-		d.push(message{kind: answer, id: m.id, err: err})
+		d.push(&message{kind: answer, id: m.id, err: err})
 		d.close(code)
 		return
 	}
@@ -208,7 +208,7 @@ func (d *door) hello(ctx context.Context, m message) {
 	for _, s := range c.Snapshots() {
 		w.judge.told(d, s.Resource, s)
 	}
-	d.push(message{kind: welcome, id: m.id, session: c.Session(), epoch: c.Epoch(), resumed: c.Resumed(), snapshots: c.Snapshots(), nonce: m.nonce})
+	d.push(&message{kind: welcome, id: m.id, session: c.Session(), epoch: c.Epoch(), resumed: c.Resumed(), snapshots: c.Snapshots(), nonce: m.nonce})
 	d.beat()
 }
 
@@ -245,7 +245,7 @@ func (d *door) beat() {
 			}
 			d.pings++
 			d.waiting = time.Now()
-			m := message{kind: ping, ping: d.pings, ack: d.vouched}
+			m := &message{kind: ping, ping: d.pings, ack: d.vouched}
 			w.mu.Unlock()
 			d.push(m)
 		}
@@ -253,7 +253,7 @@ func (d *door) beat() {
 	})
 }
 
-func (d *door) pong(m message) {
+func (d *door) pong(m *message) {
 	w := d.p.h.w
 	w.mu.Lock()
 	ok := d.conn != nil && !d.gone && m.ping == d.pings && !d.waiting.IsZero()
@@ -274,7 +274,7 @@ func (d *door) pong(m message) {
 }
 
 // push sends a message to the page, from a process that runs.
-func (d *door) push(m message) {
+func (d *door) push(m *message) {
 	w := d.p.h.w
 	w.mu.Lock()
 	stopped, over := d.p.stopped, d.p.over
@@ -310,7 +310,7 @@ func (d *door) push(m message) {
 
 // close ends the connection from this side.
 func (d *door) close(c code) {
-	d.push(message{kind: closed, code: c})
+	d.push(&message{kind: closed, code: c})
 	d.broken()
 }
 

@@ -25,7 +25,7 @@ func (p *page) load(fence int64, held bool) {
 		return
 	}
 	want := p.want
-	p.request(message{kind: confirm, ask: editlock.Request{Resource: want}, fence: fence}, func(m message) {
+	p.request(&message{kind: confirm, ask: editlock.Request{Resource: want}, fence: fence}, func(m *message) {
 		if p.want != want || p.loading != fence {
 			return
 		}
@@ -46,10 +46,10 @@ func (p *page) begin(fence int64) {
 	p.w.sayLocked(p.name, "edits %s with fence %d", p.want, fence)
 	if p.w.chance(0.05) { // what a mistaken client says changes nothing
 		p.w.judge.cancelled(p.session, p.want) // if it comes so late that it waits again
-		p.request(message{kind: cancel, ask: editlock.Request{Resource: p.want}}, nil)
+		p.request(&message{kind: cancel, ask: editlock.Request{Resource: p.want}}, nil)
 	}
 	if p.w.chance(0.05) && p.before != 0 && p.before < fence {
-		p.request(message{kind: release, ask: editlock.Request{Resource: p.want}, fence: p.before}, nil)
+		p.request(&message{kind: release, ask: editlock.Request{Resource: p.want}, fence: p.before}, nil)
 	}
 	p.before = fence
 	p.w.judge.begun(p)
@@ -112,7 +112,7 @@ func (p *page) giveBack(want string, fence int64) {
 	if p.fence == fence {
 		p.fence, p.sure = 0, false
 	}
-	p.request(message{kind: release, ask: editlock.Request{Resource: want}, fence: fence}, nil)
+	p.request(&message{kind: release, ask: editlock.Request{Resource: want}, fence: fence}, nil)
 }
 
 // leave closes the tab with a bye.

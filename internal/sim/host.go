@@ -179,7 +179,7 @@ func (h *host) stop(drain time.Duration) {
 	doors := p.open()
 	w.mu.Unlock()
 	for _, d := range doors {
-		d.push(message{kind: move, within: drain * 8 / 10})
+		d.push(&message{kind: move, within: drain * 8 / 10})
 	}
 	go func() {
 		w.wait(drain)

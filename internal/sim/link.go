@@ -35,34 +35,48 @@ func (l *link) when(last *time.Time) time.Duration {
 	return time.Until(at)
 }
 
-func (l *link) toNode(m message) {
+func (l *link) toNode(m *message) {
 	if l.over {
 		return
 	}
 	l.w.sayLocked(l.p.name, "-> %s #%d %s fence %d ping %d", kinds[m.kind], m.id, m.ask.Resource, m.fence, m.ping)
-	l.deliver(&l.lastUp, func() bool { return l.p.cutUp }, func() { l.door.take(m) })
+	take := func() { l.door.take(m) }
+	l.deliver(up, take)
 	if m.kind != hello && m.kind != pong && l.w.chance(l.w.style.double) {
-		l.deliver(&l.lastUp, func() bool { return l.p.cutUp }, func() { l.door.take(m) })
+		l.deliver(up, take)
 	}
 }
 
-func (l *link) toPage(m message) {
+func (l *link) toPage(m *message) {
 	if l.over {
 		return
 	}
-	l.deliver(&l.lastDn, func() bool { return l.p.cutDown }, func() { l.w.mu.Lock(); defer l.w.mu.Unlock(); l.p.gets(l, m) })
+	l.deliver(down, func() { l.w.mu.Lock(); defer l.w.mu.Unlock(); l.p.gets(l, m) })
 }
 
+// way is the direction of a message.
+type way int
+
+const (
+	up    way = iota // to the node
+	down             // to the page
+	uncut            // whatever is cut
+)
+
 // deliver calls f, without w.mu, when the message arrives.
-func (l *link) deliver(last *time.Time, cut func() bool, f func()) {
+func (l *link) deliver(to way, f func()) {
+	last := &l.lastUp
+	if to == down {
+		last = &l.lastDn
+	}
 	time.AfterFunc(l.when(last), func() {
 		l.w.mu.Lock()
-		if cut() && !l.w.done {
+		done := l.w.done
+		if !done && (to == up && l.p.cutUp || to == down && l.p.cutDown) {
 			l.held = append(l.held, f)
 			l.w.mu.Unlock()
 			return
 		}
-		done := l.w.done
 		l.w.mu.Unlock()
 		if !done {
 			f()
@@ -75,7 +89,7 @@ func (l *link) mended() {
 	held := l.held
 	l.held = nil
 	for _, f := range held {
-		l.deliver(&l.lastUp, func() bool { return false }, f)
+		l.deliver(uncut, f)
 	}
 }
 
@@ -84,8 +98,8 @@ func (l *link) end() {
 	if l.over {
 		return
 	}
-	m := message{kind: closed, code: lost}
-	l.deliver(&l.lastDn, func() bool { return l.p.cutDown }, func() { l.w.mu.Lock(); defer l.w.mu.Unlock(); l.p.gets(l, m) })
+	m := &message{kind: closed, code: lost}
+	l.toPage(m)
 	l.over = true
 }
 
@@ -96,5 +110,5 @@ func (l *link) drop() {
 	}
 	l.over = true
 	d := l.door
-	l.deliver(&l.lastUp, func() bool { return l.p.cutUp }, d.broken)
+	l.deliver(up, d.broken)
 }

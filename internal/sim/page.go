@@ -44,7 +44,7 @@ type page struct {
 	dials     int
 	watchdog  int
 	nextID    int
-	pending   map[int]func(message)
+	pending   map[int]func(*message)
 	revs      map[string]int64
 	left      bool // it has said bye, and is read-only
 
@@ -158,7 +158,7 @@ func (p *page) arrive() {
 // forgetTab is what a reload forgets: all but the session's token and the nonce.
 func (p *page) forgetTab() {
 	p.fence, p.loading, p.sure, p.asking = 0, 0, false, false
-	p.pending, p.revs = map[int]func(message){}, map[string]int64{}
+	p.pending, p.revs = map[int]func(*message){}, map[string]int64{}
 	p.belief, p.welcomed = lease.Belief{}, false
 	if p.nonce == "" {
 		p.newNonce()
@@ -191,7 +191,7 @@ func (p *page) giveUp() {
 	want := p.want
 	p.want = ""
 	p.w.judge.cancelled(p.session, want)
-	p.request(message{kind: cancel, ask: editlock.Request{Resource: want}}, nil)
+	p.request(&message{kind: cancel, ask: editlock.Request{Resource: want}}, nil)
 	if p.w.chance(0.5) {
 		p.leave()
 	} else {
@@ -210,7 +210,7 @@ func (p *page) ask() {
 		p.w.judge.moves(p.user.ID, q.Resource)
 	}
 	p.w.judge.asks(p.session, q.Resource)
-	p.request(message{kind: acquire, ask: q}, func(m message) {
+	p.request(&message{kind: acquire, ask: q}, func(m *message) {
 		p.asking = false
 		if m.ask.Resource != p.want {
 			p.mind(m.snap)
@@ -230,7 +230,7 @@ func (p *page) ask() {
 }
 
 // request sends a request. then is called with its answer, if one comes over this connection.
-func (p *page) request(m message, then func(message)) {
+func (p *page) request(m *message, then func(*message)) {
 	if p.l == nil || !p.welcomed {
 		return
 	}
@@ -288,7 +288,7 @@ func (p *page) mind(s editlock.Snapshot) {
 		p.giveBack(s.Resource, s.Mine.Fence)
 	case editlock.MineGranted, editlock.MineWaiting, editlock.MineAbsent:
 		p.w.judge.cancelled(p.session, s.Resource)
-		p.request(message{kind: cancel, ask: editlock.Request{Resource: s.Resource}}, nil)
+		p.request(&message{kind: cancel, ask: editlock.Request{Resource: s.Resource}}, nil)
 	}
 }
 

@@ -26,7 +26,7 @@ func (p *page) connect() {
 	}
 	p.l, p.welcomed = l, false
 	p.helloSent = p.clocks()
-	m := message{kind: hello, user: p.user, nonce: p.nonce, sent: time.Now()}
+	m := &message{kind: hello, user: p.user, nonce: p.nonce, sent: time.Now()}
 	if p.session != "" {
 		m.resume = &editlock.Resume{Session: p.session, Epoch: p.epoch}
 		p.w.judge.resuming(p.session)
@@ -46,7 +46,7 @@ func (p *page) drop() {
 		p.l.drop()
 	}
 	p.l, p.welcomed = nil, false
-	p.pending, p.asking = map[int]func(message){}, false
+	p.pending, p.asking = map[int]func(*message){}, false
 }
 
 // again comes back after a while: at once, spread over 4 s, for the first time; then after a random time.
@@ -68,7 +68,7 @@ func (p *page) again(c code) {
 }
 
 // gets takes a message that has arrived.
-func (p *page) gets(l *link, m message) {
+func (p *page) gets(l *link, m *message) {
 	p.event(func() {
 		switch {
 		case l == p.l:
@@ -77,13 +77,13 @@ func (p *page) gets(l *link, m message) {
 			if m.kind == closed {
 				p.old = nil
 			} else if m.kind == ping { // the old connection counts until the new one is there
-				l.toNode(message{kind: pong, ping: m.ping, sent: time.Now()})
+				l.toNode(&message{kind: pong, ping: m.ping, sent: time.Now()})
 			}
 		}
 	})
 }
 
-func (p *page) take(m message) {
+func (p *page) take(m *message) {
 	switch m.kind {
 	case welcome:
 		p.welcome(m)
@@ -108,7 +108,7 @@ func (p *page) take(m message) {
 	case closed:
 		p.w.sayLocked(p.name, "is closed with %d", m.code)
 		p.l, p.welcomed = nil, false
-		p.pending, p.asking = map[int]func(message){}, false
+		p.pending, p.asking = map[int]func(*message){}, false
 		switch m.code {
 		case replaced, reused: // somebody has a copy of the session: this tab begins anew
 			if !p.compromised {
@@ -126,7 +126,7 @@ func (p *page) take(m message) {
 	}
 }
 
-func (p *page) welcome(m message) {
+func (p *page) welcome(m *message) {
 	if p.welcomed {
 		return
 	}
@@ -161,12 +161,12 @@ func (p *page) welcome(m message) {
 	}
 }
 
-func (p *page) ping(m message) {
+func (p *page) ping(m *message) {
 	now := p.clocks()
 	if p.l == nil {
 		return
 	}
-	p.l.toNode(message{kind: pong, ping: m.ping, sent: time.Now()})
+	p.l.toNode(&message{kind: pong, ping: m.ping, sent: time.Now()})
 	p.belief = p.belief.Ponged(m.ping, now).Acked(m.ack, now)
 	if p.fence != 0 && !p.belief.Holds(now) { // comes back only by a resume
 		p.tries = 0

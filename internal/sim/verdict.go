@@ -15,7 +15,11 @@ func (j *judge) lock(name string, op store.Op, before store.Record, rev int64, c
 	d := j.doc(name)
 	prev, next := lease.State{}, lease.State{}
 	var err error
-	if before.Rev != 0 {
+	switch before.Rev {
+	case 0:
+	case d.rev:
+		prev = d.state // as it was read when it was written
+	default:
 		if prev, err = lease.Decode(before.Data, before.Rev, lease.State{}, now); err != nil {
 			j.violate("S1", "%s had a bad record: %v", name, err)
 			return

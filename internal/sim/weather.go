@@ -355,7 +355,7 @@ func (w *world) copyToken() {
 	epoch := p.epoch - int64(w.pick(2))
 	p.compromised = true
 	l := newLink(&page{w: w, name: "a copy", user: p.user}, to)
-	m := message{kind: hello, user: p.user, nonce: "a copy", sent: time.Now()}
+	m := &message{kind: hello, user: p.user, nonce: "a copy", sent: time.Now()}
 	m.resume = newResume(p.session, epoch)
 	l.toNode(m)
 	w.in(time.Second, func() { l.door.broken() })

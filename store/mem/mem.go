@@ -4,6 +4,7 @@ package mem
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -23,6 +24,7 @@ type Store struct {
 	last    int64                   // the last revision given
 	records map[string]store.Record // what there is
 	keys    []string                // its keys, in order
+	due     []due                   // those that have a due time, by it
 }
 
 var _ store.Store = (*Store)(nil)
@@ -100,20 +102,43 @@ func (s *Store) group(g store.Group) (int64, error) {
 }
 
 func (s *Store) put(r store.Record) {
-	if _, ok := s.records[r.Key]; !ok {
+	if old, ok := s.records[r.Key]; !ok {
 		i, _ := slices.BinarySearch(s.keys, r.Key)
 		s.keys = slices.Insert(s.keys, i, r.Key)
+	} else {
+		s.forgetDue(old)
+	}
+	if !r.Due.IsZero() {
+		i, _ := slices.BinarySearchFunc(s.due, due{r.Due, r.Key}, due.compare)
+		s.due = slices.Insert(s.due, i, due{r.Due, r.Key})
 	}
 	s.records[r.Key] = r
 }
 
 func (s *Store) remove(key string) {
-	if _, ok := s.records[key]; !ok {
+	r, ok := s.records[key]
+	if !ok {
 		return
 	}
+	s.forgetDue(r)
 	i, _ := slices.BinarySearch(s.keys, key)
 	s.keys = slices.Delete(s.keys, i, i+1)
 	delete(s.records, key)
+}
+
+// due is when a record is.
+type due struct {
+	at  time.Time
+	key string
+}
+
+func (d due) compare(e due) int { return cmp.Or(d.at.Compare(e.at), cmp.Compare(d.key, e.key)) }
+
+func (s *Store) forgetDue(r store.Record) {
+	if !r.Due.IsZero() {
+		i, _ := slices.BinarySearchFunc(s.due, due{r.Due, r.Key}, due.compare)
+		s.due = slices.Delete(s.due, i, i+1)
+	}
 }
 
 // List returns records by key.
@@ -145,13 +170,13 @@ func (s *Store) Due(ctx context.Context, t time.Time, limit int) ([]store.Record
 		return nil, err
 	}
 	var list []store.Record
-	for _, key := range s.keys {
-		if r := s.records[key]; !r.Due.IsZero() && !r.Due.After(t) {
-			list = append(list, r)
+	for _, d := range s.due {
+		if len(list) >= limit || d.at.After(t) {
+			break
 		}
+		list = append(list, s.records[d.key])
 	}
-	slices.SortStableFunc(list, func(a, b store.Record) int { return a.Due.Compare(b.Due) })
-	return list[:max(0, min(limit, len(list)))], nil
+	return list, nil
 }
 
 // Watch calls hint with every key that is written.
@@ -185,7 +210,7 @@ func (s *Store) Close() error {
 	s.hints.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed, s.records, s.keys = true, nil, nil
+	s.closed, s.records, s.keys, s.due = true, nil, nil, nil
 	return nil
 }
 

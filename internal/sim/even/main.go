@@ -68,6 +68,10 @@ func randinit() {
 		{"if pp.schedtick%61 == 0 && !sched.runq.empty() {", "if false {"},
 		{"const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1 << 60"},
 	},
+	"runtime/stack.go": {
+		// No collection of garbage tells what stacks goroutines need. To make them grow would take a sixth of the time.
+		{"var startingStackSize uint32 = fixedStack", "var startingStackSize uint32 = 8 * fixedStack"},
+	},
 	"internal/sync/mutex.go": {
 		// Who has waited for a mutex for a millisecond of the machine's time goes first.
 		{"starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
