@@ -94,6 +94,12 @@ func TestFirstSight(t *testing.T) {
 	if h := read(fmt.Sprintf(granted, ""), 7, known, at(7)); !h.Seen.Equal(at(7)) {
 		t.Errorf("another grant to the same session has the first one's clock: %+v", h)
 	}
+	if h := read(fmt.Sprintf(granted, `,"fence":5,"confirmed":true`), 6, State{}, at(7)); !h.Seen.IsZero() {
+		t.Errorf("a grant that was confirmed before it was read has a first sight: %+v", h)
+	}
+	if h := read(fmt.Sprintf(granted, `,"fence":5,"confirmed":true`), 6, known, at(7)); !h.Seen.Equal(at(0)) {
+		t.Errorf("a confirmation set the clock back: %+v", h)
+	}
 	const lapsed = `,"fence":5,"confirmed":true,"lapsed":true,"over":"2026-11-23T14:00:00Z"`
 	h := read(fmt.Sprintf(granted, lapsed), 8, known, at(9))
 	if h.LapseRev != 8 || !h.LapseSeen.Equal(at(9)) || !h.Seen.Equal(at(0)) {

@@ -234,7 +234,7 @@ func (t *step) lapse(e Event) {
 		h := &t.s.Holds[i]
 		if h.Session == e.Session && h.Confirmed && !h.Lapsed {
 			over := e.Over
-			if over.After(t.now) || over.Before(h.Seen) {
+			if over.IsZero() || over.After(t.now) || over.Before(h.Seen) {
 				over = t.now // it speaks of an earlier silence, or of none
 			}
 			h.Lapsed, h.Over, h.LapseSeen = true, wall(over), over

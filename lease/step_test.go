@@ -168,6 +168,32 @@ func TestLapseAtAWrongTime(t *testing.T) {
 	}
 }
 
+// Where this process has first read a hold that was confirmed long before, a lapse is counted from when it really was, though that is
+// before the reading; but not from no time at all.
+func TestLapseOfAHoldThatWasReadLate(t *testing.T) {
+	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Second) }
+	data := []byte(`{"v":1,"holds":[{"session":"a","user":"u","since":"2026-11-23T14:00:00Z","fence":5,"confirmed":true}],"queue":[{"n":1,"s":"b","t":1}],"ticket":1}`)
+	s, err := Decode(data, 6, State{}, at(60))
+	if err != nil {
+		t.Fatal(err)
+	}
+	know := func(id string) Session { return Session{User: id, Over: id == "a"} }
+	lapse := func(over time.Time) (State, Outcome) {
+		return Default().Step(s, Event{Kind: Lapse, Session: "a", Over: over}, know, at(60))
+	}
+	if got, _ := lapse(at(58)); !got.Holds[0].LapseSeen.Equal(at(58)) || !got.Holds[0].Over.Equal(at(58)) {
+		t.Errorf("over at 58 s, and counted as %+v", got.Holds[0])
+	}
+	if got, out := lapse(at(57)); got.HoldOf("b", "") == nil || out.Change == nil || out.Change.Ended.Reason != Expired {
+		t.Errorf("the pause is over, and it is %+v", got)
+	}
+	for _, over := range []time.Time{{}, at(61)} {
+		if got, _ := lapse(over); !got.Holds[0].LapseSeen.Equal(at(60)) {
+			t.Errorf("over at %v, and counted as %+v", over, got.Holds[0])
+		}
+	}
+}
+
 // A lapse of a session that has come back meanwhile, a confirmation, a request or a resume of one that is
 // over, change nothing. Faults: B12, Q2
 func TestTooLate(t *testing.T) {
