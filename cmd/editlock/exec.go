@@ -28,14 +28,14 @@ const (
 
 type execCmd struct {
 	remote
-	NoWait    bool          `short:"n" help:"Do not wait: if somebody else holds, end with the code of -E."`
-	Wait      seconds       `short:"w" help:"Wait at most so long for the lock, in seconds or as 30s or 2m; then end with the code of -E." placeholder:"SECONDS"`
-	Conflict  int           `short:"E" name:"conflict-exit-code" help:"Exit code if the lock was not to be had." default:"1" placeholder:"CODE"`
-	Timeout   time.Duration `help:"Stop the command when it has run so long." placeholder:"DURATION"`
-	KillAfter time.Duration `help:"How long the command may take to end after SIGTERM, before SIGKILL. With up to 5s it has ended, after a cut of the network, before the next one can be let in." default:"3s" placeholder:"DURATION"`
-	Quiet     bool          `short:"q" help:"Say nothing of waiting. Errors are said."`
-	Resource  string        `arg:"" help:"What to lock, such as article/42."`
-	Command   []string      `arg:"" passthrough:"partial" help:"The command and its arguments, after --."`
+	NoWait    bool     `short:"n" help:"Do not wait: if somebody else holds, end with the code of -E."`
+	Wait      seconds  `short:"w" help:"Wait at most so long for the lock, in seconds or as 30s or 2m; then end with the code of -E." placeholder:"SECONDS"`
+	Conflict  int      `short:"E" name:"conflict-exit-code" help:"Exit code if the lock was not to be had; ${default} if nothing is said." default:"1" placeholder:"CODE"`
+	Timeout   seconds  `help:"Stop the command when it has run so long." placeholder:"SECONDS"`
+	KillAfter seconds  `help:"How long the command may take to end after SIGTERM, before SIGKILL; ${default} if nothing is said. With up to 5s it has ended, after a cut of the network, before the next one can be let in." default:"3s" placeholder:"SECONDS"`
+	Quiet     bool     `short:"q" help:"Say nothing of waiting. Errors are said."`
+	Resource  string   `arg:"" help:"What to lock, such as article/42."`
+	Command   []string `arg:"" passthrough:"partial" help:"The command and its arguments, after --."`
 }
 
 func (execCmd) Help() string {
@@ -68,7 +68,7 @@ func (s *seconds) Decode(ctx *kong.DecodeContext) error {
 		d, err = time.Duration(n*float64(time.Second)), nil
 	}
 	if err != nil || d < 0 {
-		return fmt.Errorf("%q is no time to wait: write a number of seconds, or one like 30s or 2m", text)
+		return fmt.Errorf("%q is no length of time: write a number of seconds, or one like 30s or 2m", text)
 	}
 	*s = seconds{d, true}
 	return nil
@@ -78,8 +78,6 @@ func (c *execCmd) Run(ctx context.Context) error {
 	switch {
 	case c.Conflict < 0 || c.Conflict > 255:
 		return &exit{exitUsage, errors.New("--conflict-exit-code must be 0 to 255")}
-	case c.Timeout < 0 || c.KillAfter < 0:
-		return &exit{exitUsage, errors.New("--timeout and --kill-after must not be below 0")}
 	case len(c.Command) > 0 && c.Command[0] == "--":
 		c.Command = c.Command[1:]
 	}
@@ -88,9 +86,9 @@ func (c *execCmd) Run(ctx context.Context) error {
 	}
 	path, err := exec.LookPath(c.Command[0])
 	if err != nil { // before anybody is kept waiting for it
-		code := exitNotFound
-		if errors.Is(err, os.ErrPermission) {
-			code = exitNotRunning
+		code := exitNotRunning
+		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+			code = exitNotFound
 		}
 		return &exit{code, fmt.Errorf("cannot run the command: %w", err)}
 	}
@@ -204,8 +202,8 @@ func (c *execCmd) run(path string, lock *client.Lock, signals <-chan os.Signal, 
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	var timeout, kill <-chan time.Time
-	if c.Timeout > 0 {
-		timeout = time.After(c.Timeout)
+	if c.Timeout.d > 0 {
+		timeout = time.After(c.Timeout.d)
 	}
 	lost := lock.Context().Done()
 	var why error // that the command is being stopped
@@ -213,7 +211,7 @@ func (c *execCmd) run(path string, lock *client.Lock, signals <-chan os.Signal, 
 		timeout, lost, why = nil, nil, &exit{code, err}
 		c.say("%s; stopping the command", words(err))
 		terminate(cmd, shared)
-		kill = time.After(c.KillAfter)
+		kill = time.After(c.KillAfter.d)
 	}
 	var look <-chan time.Time // whether what the command has left behind is gone
 	for {
@@ -232,7 +230,7 @@ func (c *execCmd) run(path string, lock *client.Lock, signals <-chan os.Signal, 
 		case <-lost:
 			stop(exitLost, context.Cause(lock.Context()))
 		case <-timeout:
-			stop(exitTimeout, fmt.Errorf("the command has run for %v", c.Timeout))
+			stop(exitTimeout, fmt.Errorf("the command has run for %v", c.Timeout.d))
 		case <-kill:
 			finish(cmd, shared)
 		case sig := <-signals:

@@ -341,9 +341,11 @@ func TestExecOutlivesARestart(t *testing.T) {
 
 func TestExecTimeout(t *testing.T) {
 	s := serve(t)
-	status, _, stderr := run(t, s.asUser(t, "1", "Ana"), "exec", "--timeout=200ms", "article/42", "sleep", "1000")
-	if status != exitTimeout || !strings.Contains(stderr, "200ms") {
-		t.Errorf("exit code %d\n%s", status, stderr)
+	for _, long := range []string{"200ms", "0.2"} {
+		status, _, stderr := run(t, s.asUser(t, "1", "Ana"), "exec", "--timeout", long, "--kill-after", "1", "article/42", "sleep", "1000")
+		if status != exitTimeout || !strings.Contains(stderr, "200ms") {
+			t.Errorf("exit code %d\n%s", status, stderr)
+		}
 	}
 }
 
@@ -362,6 +364,10 @@ func TestExecSaysWhatIsWrong(t *testing.T) {
 	}{
 		{ana, []string{"article/42", "--", "no-such-command"}, exitNotFound, "cannot run"},
 		{ana, []string{"article/42", "--", script}, exitNotRunning, "cannot run"},
+		{ana, []string{"article/42", "--", filepath.Dir(script)}, exitNotRunning, "cannot run"},
+		{ana, []string{"article/42", "--", script + "/nothing"}, exitNotRunning, "cannot run"},
+		{ana, []string{"article/42", "--", script + ".sh"}, exitNotFound, "cannot run"},
+		{ana, []string{"--timeout=-1s", "article/42", "--", "true"}, exitUsage, "number of seconds"},
 		{ana, []string{"article/42"}, exitUsage, "command"},
 		{ana, []string{"article//42", "--", "true"}, exitUsage, "resource"},
 		{ana, []string{"-E", "256", "article/42", "--", "true"}, exitUsage, "0 to 255"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,6 +24,9 @@ func (historyCmd) Help() string {
 }
 
 func (c *historyCmd) Run(ctx context.Context) error {
+	if c.Since < 0 {
+		return &exit{exitUsage, errors.New("--since must not be below 0: write 24h for the last day")}
+	}
 	list := newListing(os.Stdout, c.JSON)
 	query := url.Values{"limit": {"500"}}
 	if c.Since > 0 {

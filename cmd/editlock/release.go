@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -61,7 +60,7 @@ func (c *releaseCmd) Run(ctx context.Context) error {
 
 func (c *releaseCmd) say(out *wire.Forced, text string) error {
 	if c.JSON {
-		return json.NewEncoder(os.Stdout).Encode(out)
+		return newListing(os.Stdout, true).row(nil, out)
 	}
 	_, err := fmt.Println(harmless(text))
 	return err

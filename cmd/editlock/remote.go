@@ -155,6 +155,8 @@ func (r *remote) problem(resp *http.Response, text []byte) error {
 // exitFor is the exit code that says the same as a code of the protocol.
 func exitFor(code wire.Code) int {
 	switch code.Status() {
+	case http.StatusBadRequest:
+		return exitUsage
 	case http.StatusLocked:
 		return exitLocked
 	case http.StatusUnauthorized, http.StatusForbidden:

@@ -126,8 +126,9 @@ func TestCommandsSayWhatIsWrong(t *testing.T) {
 		"no right":        {s.remote(token), []string{"history", "invoice/1"}, 4, "watch:invoice/1"},
 		"no right to end": {s.remote(token), []string{"release", "article/1", "--reason=x", "--fence=7"}, 4, "administer:article/1"},
 		"no reason":       {s.remote(token), []string{"release", "article/1"}, 2, "--reason"},
-		"a bad name":      {s.remote(token), []string{"history", "article//1"}, 1, "empty segment"},
-		"dots":            {s.remote(token), []string{"history", "article/../1"}, 1, "not allowed"},
+		"a bad name":      {s.remote(token), []string{"history", "article//1"}, 2, "empty segment"},
+		"time to come":    {s.remote(token), []string{"history", "article/1", "--since=-1h"}, 2, "--since"},
+		"dots":            {s.remote(token), []string{"history", "article/../1"}, 2, "not allowed"},
 	} {
 		status, stdout, stderr := run(t, c.env, c.args...)
 		if status != c.code || !strings.Contains(stderr, c.want) || stdout != "" {
