@@ -115,9 +115,17 @@ func (o Options) withDefaults(heartbeat, pong time.Duration) (Options, error) {
 	must(o.Heartbeat > 0 && o.PongTimeout > 0 && o.HelloTimeout > 0 && o.WriteTimeout > 0 && o.RequestTimeout > 0 && o.DrainTime > 0,
 		"a duration is below zero")
 	must(o.MaxMessage >= 1024 && o.MaxMessage <= 1<<20, "MaxMessage is %d; it must be 1 KiB to 1 MiB", o.MaxMessage)
-	must(o.Rate > 0 && o.Burst > 0 && o.Outbox > 0 && o.MaxPerUser > 0 && o.MaxPerAddress > 0 && o.MaxConnections > 0 && o.HandshakeRate > 0 &&
-		o.RequestRate > 0 && o.RequestRate <= 100_000 && o.MaxPrograms > 0 && o.MaxWaits > 0,
-		"a limit is below zero, or beyond all bounds")
+	for _, limit := range []struct {
+		name string
+		n    int
+		most int
+	}{
+		{"Rate", o.Rate, 1e6}, {"Burst", o.Burst, 1e9}, {"Outbox", o.Outbox, 1 << 40}, {"MaxPerUser", o.MaxPerUser, 1e9},
+		{"MaxPerAddress", o.MaxPerAddress, 1e9}, {"MaxConnections", o.MaxConnections, 1e9}, {"HandshakeRate", o.HandshakeRate, 1e9},
+		{"RequestRate", o.RequestRate, 100_000}, {"MaxPrograms", o.MaxPrograms, 1e9}, {"MaxWaits", o.MaxWaits, 1e9},
+	} {
+		must(limit.n > 0 && limit.n <= limit.most, "%s is %d; it must be 1 to %d", limit.name, limit.n, limit.most)
+	}
 	if o.LockKey == nil || !o.LockKey.CanSign() {
 		errs = append(errs, errors.New("server: LockKey is missing, or is only the public half of a key: it has to sign"))
 	} else if o.ResumeSecret == nil {

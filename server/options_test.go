@@ -46,6 +46,7 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		"a lazy heartbeat":       func(o *server.Options) { o.Heartbeat = time.Minute },
 		"a lazy pong":            func(o *server.Options) { o.PongTimeout = time.Minute },
 		"a negative limit":       func(o *server.Options) { o.MaxPerUser = -1 },
+		"a rate beyond bounds":   func(o *server.Options) { o.RequestRate = 1e6 },
 		"a negative duration":    func(o *server.Options) { o.HelloTimeout = -1 },
 		"tiny messages":          func(o *server.Options) { o.MaxMessage = 10 },
 	} {

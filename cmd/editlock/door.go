@@ -10,19 +10,20 @@ import (
 
 // What the file limit is to leave room for, beside the pages' connections.
 const (
-	ownFiles = 100  // the data file, the log, and what the runtime needs
-	visitors = 1000 // connections that are no page's, or not yet: handshakes, goodbyes, questions about the health
+	ownFiles = 100 // the data file, the log, and what the runtime needs
+	visitors = 500 // connections that are no page's, or not yet: handshakes, goodbyes, questions about the health
 )
 
-// places says how many connections may be open, and how many of them may be pages', with so many files. Of
-// few files a part stays free of pages, so that whoever asks for the health has an answer.
-func places(files, pages int, log *slog.Logger) (all, forPages int) {
-	need := pages + visitors + ownFiles
+// places says how many connections may be open, and how many of them may be pages', with so many files and so many requests
+// that may wait. Of few files a part stays free of pages, so that whoever asks for the health has an answer.
+func places(files, pages, waits int, log *slog.Logger) (all, forPages int) {
+	others := visitors + waits
+	need := pages + others + ownFiles
 	if files >= need {
-		return pages + visitors, pages
+		return pages + others, pages
 	}
 	all = max(files-ownFiles, files/2, 2)
-	forPages = min(pages, max(all-visitors, all/2))
+	forPages = min(pages, max(all-others, all/2))
 	log.Warn("the limit of open files is below what --max-connections needs: raise LimitNOFILE (ulimit -n), or lower --max-connections",
 		"limit", files, "needed", need, "pages", forPages)
 	return all, forPages

@@ -32,7 +32,7 @@ func TestPlaces(t *testing.T) {
 		{3, 100, 2, 1, true},
 	} {
 		var said strings.Builder
-		all, pages := places(c.files, c.pages, slog.New(slog.NewTextHandler(&said, nil)))
+		all, pages := places(c.files, c.pages, 500, slog.New(slog.NewTextHandler(&said, nil)))
 		if all != c.all || pages != c.forPages || (said.Len() > 0) != c.warns {
 			t.Errorf("%d files, %d pages: %d, %d of pages, %q; want %+v", c.files, c.pages, all, pages, said.String(), c)
 		}

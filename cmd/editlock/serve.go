@@ -35,8 +35,7 @@ type serveCmd struct {
 	TrustedProxy   []netip.Prefix `help:"Network of proxies whose X-Forwarded-For is believed. May be repeated." default:"127.0.0.0/8,::1/128" env:"EDITLOCK_TRUSTED_PROXY"`
 	TTL            time.Duration  `help:"How long a session that fell silent keeps what it holds: 10s to 300s." default:"30s" env:"EDITLOCK_TTL"`
 	Drain          time.Duration  `help:"How long pages have to move away at the end." default:"20s" env:"EDITLOCK_DRAIN"`
-	MaxPerAddress  int            `help:"Connections that one address may have, IPv6 by its /64. A tenth more may say hello, to come back to a session that has its place there." default:"100" env:"EDITLOCK_MAX_PER_ADDRESS"`
-	MaxConnections int            `help:"Connections that all together may have." default:"100000" env:"EDITLOCK_MAX_CONNECTIONS"`
+	limits
 	issuing
 	operating
 	tracingFlags
@@ -75,8 +74,8 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if strings.ContainsAny(c.BasePath, "{} \t") {
 		return fmt.Errorf("--base-path is %q: write a plain path such as /editlock, without braces and spaces", c.BasePath)
 	}
-	if c.MaxConnections <= 0 {
-		return errors.New("--max-connections must be above 0")
+	if err := c.limits.check(); err != nil {
+		return err
 	}
 	if c.Drain <= 0 {
 		return errors.New("--drain must be above 0")
@@ -104,7 +103,8 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if published != nil {
 		defer published.Close()
 	}
-	all, pages := places(openFiles(), c.MaxConnections, log)
+	all, pages := places(openFiles(), c.MaxConnections, c.MaxWaits, log)
+	waits := min(c.MaxWaits, max(1, (all-pages)/2)) // they leave room for those who do not wait
 	door := newDoor(listener, all)
 	defer func() { _ = door.Close() }()
 	operators, err := c.operating.open()
@@ -125,7 +125,9 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	}
 	defer stopTraces()
 	watched := observe(st, operators, traces)
-	records, cfg := watched.store, editlock.Config{TTL: c.TTL, Logger: log, Observer: watched.manager}
+	records, cfg := watched.store, editlock.Config{
+		TTL: c.TTL, MaxSessions: c.MaxSessionsPerUser, Retention: time.Duration(c.Retention), Logger: log, Observer: watched.manager,
+	}
 	m, err := editlock.Open(ctx, records, cfg)
 	if err != nil {
 		return err
@@ -134,7 +136,9 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	locks, err := server.New(m, server.Options{
 		Access:  server.Access{Keys: access, JWKS: published, Issuer: c.Issuer, Audience: c.Audience},
 		LockKey: signing, Origins: c.Origin, TrustedProxies: c.TrustedProxy, DrainTime: c.Drain,
-		MaxPerAddress: c.MaxPerAddress, MaxConnections: pages, Logger: log, Observer: watched.server,
+		MaxPerAddress: c.MaxPerAddress, MaxConnections: pages, MaxPerUser: c.MaxPerUser,
+		MaxPrograms: c.MaxPrograms, MaxWaits: waits, RequestRate: c.RequestRate,
+		Logger: log, Observer: watched.server,
 	})
 	if err != nil {
 		return err

@@ -73,6 +73,10 @@ func TestBadSettings(t *testing.T) {
 		"config: another.yaml":     `"config"`,
 		"log_level: shouting":      "log",
 		"log_format: interpretive": "log",
+		"retention: 0":             "90d or 36h",
+		"retention: 30m":           "90d or 36h",
+		"retention: -5d":           "90d or 36h",
+		"retention: 99999999d":     "90d or 36h",
 	} {
 		_, _, err := parse(t, "serve", "--config="+file(t, "editlock.yaml", text))
 		if err == nil {
@@ -80,6 +84,18 @@ func TestBadSettings(t *testing.T) {
 		} else if !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: does not say %s: %v", text, says, err)
 		}
+	}
+}
+
+func TestRetention(t *testing.T) {
+	for text, want := range map[string]time.Duration{"1d": 24 * time.Hour, "36h": 36 * time.Hour, "forever": -1} {
+		got, _, err := parse(t, "serve", "--retention="+text)
+		if err != nil || time.Duration(got.Serve.Retention) != want {
+			t.Errorf("%s: %v, %v", text, got.Serve.Retention, err)
+		}
+	}
+	if got, _, err := parse(t, "serve"); err != nil || time.Duration(got.Serve.Retention) != 90*24*time.Hour {
+		t.Errorf("%v, %v", got.Serve.Retention, err)
 	}
 }
 
