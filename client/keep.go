@@ -120,7 +120,7 @@ func (s *Session) attempt(ctx context.Context) (*link, error) {
 }
 
 func (s *Session) connect(ctx context.Context, base *url.URL) (*link, error) {
-	getting, cancel := context.WithTimeout(ctx, helloTimeout)
+	getting, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	token, err := s.access.current(getting)
 	if err != nil {

@@ -207,6 +207,31 @@ func TestReplaced(t *testing.T) {
 	})
 }
 
+// A program that becomes another user: the session of the first stays behind with what it has, and the program goes on with one of its own.
+func TestAnotherUser(t *testing.T) {
+	virtual(t, roomy, func(t *testing.T, w *world) {
+		var other atomic.Bool
+		s := w.session("1", "Ana", func(o *client.Options) {
+			o.Token = func(context.Context) (string, error) {
+				if other.Load() {
+					return token(editlock.User{ID: "2", Name: "Ben"}, time.Hour), nil
+				}
+				return token(editlock.User{ID: "1", Name: "Ana"}, 20*time.Second), nil
+			}
+		})
+		a := w.acquire(s)
+		other.Store(true)
+		w.net.reset()
+		<-a.Context().Done()
+		if b := w.acquire(s); b.Fence() <= a.Fence() {
+			t.Errorf("fence %d after %d", b.Fence(), a.Fence())
+		}
+		if snap, err := w.m.Get(t.Context(), doc); err != nil || snap.Holder == nil || snap.Holder.User.ID != "2" {
+			t.Errorf("%+v, %v", snap.Holder, err)
+		}
+	})
+}
+
 // tap hears what the server says.
 type tap struct {
 	mu   sync.Mutex

@@ -48,6 +48,7 @@ type link struct {
 
 	mu        sync.Mutex
 	carrier   carrier
+	token     string // with which it said hello
 	helloSent lease.Clocks
 	welcomed  bool
 	lastID    int64
@@ -82,7 +83,7 @@ func (l *link) hello(token string) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lastID++
-	l.helloSent = l.s.clocks()
+	l.token, l.helloSent = token, l.s.clocks()
 	return wire.Encode(&wire.Hello{ID: l.lastID, Token: token, Nonce: nonce, Resume: resume})
 }
 
@@ -203,11 +204,7 @@ func (l *link) refused(e *wire.Error) {
 		l.answer(e.ID, e)
 	case e.Code == wire.ResumeRefused:
 		l.s.forgetSession()
-		token, err := l.s.access.current(l.s.life)
-		var hello []byte
-		if err == nil {
-			hello, err = l.hello(token)
-		}
+		hello, err := l.hello(l.token)
 		if err != nil || l.carrier.send(hello) != nil {
 			l.carrier.close()
 		}
