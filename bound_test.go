@@ -14,13 +14,13 @@ import (
 	"github.com/editlock/editlock/store/mem"
 )
 
-// Whatever the outage was, and at whatever moment it ended, who fell silent before it is replaced 45 s later, give or take: not
+// Whatever the outage was, and at whatever moment it ended, who fell silent before it is replaced after 45 s of uptime, not
 // sooner, and by 50 s at the latest. That is so for one who has waited all the time and for one who has only just come.
 // Faults: N2, D1.
 func TestSilentHolderIsReplacedInTimeAfterAnOutage(t *testing.T) {
 	restart := func(t *testing.T, m *editlock.Manager, st store.Store) *editlock.Manager {
 		m.Close()
-		pass(time.Minute)
+		pass(10 * time.Minute)
 		return open(t, st, editlock.Config{Logger: quiet})
 	}
 	away := func(st *faulty, d time.Duration) {
@@ -63,7 +63,7 @@ func TestSilentHolderIsReplacedInTimeAfterAnOutage(t *testing.T) {
 								t.Fatalf("Ben still waits %v after it", time.Since(end))
 							}
 						}
-						if d := time.Since(end); d < 44*time.Second {
+						if d := time.Since(end); d < 45*time.Second {
 							t.Fatalf("Ana was ended %v after it", d)
 						}
 					})

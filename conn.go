@@ -200,8 +200,9 @@ func (c *Conn) Acquire(ctx context.Context, q Request) (Snapshot, error) {
 // do hands an event of this connection to a resource.
 func (c *Conn) do(ctx context.Context, name string, claims bool, e lease.Event) answer {
 	e.Session = c.s.id
+	life := c.m.nodeID()
 	a := c.m.do(ctx, name, &op{event: e, session: c.s, conn: c, claims: claims})
-	if a.err == nil && !c.m.vouches() {
+	if a.err == nil && (!c.m.vouches() || life != c.m.nodeID()) {
 		a.err = ErrUnknownOutcome // it was done, but this node may not say so
 	}
 	return a

@@ -41,6 +41,27 @@ func (m *Manager) join(ctx context.Context) error {
 	return nil
 }
 
+// rehome is the resume of a session of this process, after its node got a new id. If somebody has ended it
+// meanwhile, it is over.
+func (m *Manager) rehome(s *session) {
+	s.record <- struct{}{}
+	defer func() { <-s.record }()
+	s.mu.Lock()
+	s.node = m.nodeID()
+	op := store.Op{Key: s.key(), Expect: s.rev, Data: s.encode()}
+	conn := s.conn
+	s.mu.Unlock()
+	rev, err := m.write(store.Group{op})
+	s.mu.Lock()
+	if s.rev = rev; err != nil {
+		s.over, s.since, s.rev, s.pulse.Left = true, time.Now(), op.Expect, true
+	}
+	s.mu.Unlock()
+	if err != nil && conn != nil {
+		conn.end(ErrSessionOver)
+	}
+}
+
 // encodeNode encodes a node's record, without what it counted if it would be too large with it: to be alive matters
 // more, and others count themselves.
 func encodeNode(r lease.NodeRecord) ([]byte, error) {

@@ -186,6 +186,14 @@ func (m *Manager) recheck(id string, why error) error {
 	// Others ended this node. Its sessions are theirs to end, or ours again once they resume here.
 	m.observer.Reborn()
 	m.log.Warn("this node was taken for dead; it goes on under a new id, and its sessions resume")
+	for _, s := range m.all() { // before it vouches for anything again
+		s.mu.Lock()
+		conn, gone := s.conn, s.node == id && s.rev != 0 && !s.here
+		s.mu.Unlock()
+		if gone && conn != nil {
+			conn.end(ErrSessionOver)
+		}
+	}
 	if err := m.join(ctx); err != nil {
 		return err
 	}
@@ -206,27 +214,6 @@ func (m *Manager) recheck(id string, why error) error {
 		}
 	}
 	return nil
-}
-
-// rehome is the resume of a session of this process, after its node got a new id. If somebody has ended it
-// meanwhile, it is over.
-func (m *Manager) rehome(s *session) {
-	s.record <- struct{}{}
-	defer func() { <-s.record }()
-	s.mu.Lock()
-	s.node = m.nodeID()
-	op := store.Op{Key: s.key(), Expect: s.rev, Data: s.encode()}
-	conn := s.conn
-	s.mu.Unlock()
-	rev, err := m.write(store.Group{op})
-	s.mu.Lock()
-	if s.rev = rev; err != nil {
-		s.over, s.since, s.rev, s.pulse.Left = true, time.Now(), op.Expect, true
-	}
-	s.mu.Unlock()
-	if err != nil && conn != nil {
-		conn.end(ErrSessionOver)
-	}
 }
 
 // afresh gives every session of this node the time that was not its fault, after a renewal that is confirmed at now and follows

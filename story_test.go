@@ -280,33 +280,6 @@ func TestSecondTabIsToldAndMayMoveTheEditingHere(t *testing.T) {
 	})
 }
 
-// Faults: Q4. Of many who wait one is let in.
-func TestOneOfManyIsWoken(t *testing.T) {
-	story(t, func(t *testing.T, m *editlock.Manager) {
-		ana := newPage(t, m, "ana", "Ana")
-		ana.ask(doc)
-		waiters := make([]*page, 200)
-		for i := range waiters {
-			waiters[i] = newPage(t, m, fmt.Sprint("w", i), fmt.Sprint("Waiter ", i))
-			waiters[i].ask(doc)
-		}
-		late := newPage(t, m, "late", "Late")
-		if _, err := late.conn.Acquire(t.Context(), editlock.Request{Resource: doc}); !errors.Is(err, editlock.ErrQueueFull) {
-			t.Fatal(err)
-		}
-		if _, err := ana.conn.Release(t.Context(), doc, ana.holds(doc), ""); err != nil {
-			t.Fatal(err)
-		}
-		waiters[0].holds(doc)
-		for i, w := range waiters[1:] {
-			w.waits(doc, i+1)
-			if w.grants != 0 {
-				t.Fatalf("waiter %d was woken", i+1)
-			}
-		}
-	})
-}
-
 // Faults: Q3, Q7. A cancel that crosses a grant; releases that come twice or late.
 func TestCancelAndReleaseMayComeAtAnyTime(t *testing.T) {
 	story(t, func(t *testing.T, m *editlock.Manager) {
