@@ -66,8 +66,8 @@ func (v *driver) arrive(ctx context.Context) error {
 	w.mu.Unlock()
 	took = min(took, store.Timeout)
 	if took > 0 {
-		t := time.NewTimer(took)
-		defer t.Stop()
+		t := w.timer(took)
+		defer w.give(t)
 		select {
 		case <-t.C:
 		case <-ctx.Done():

@@ -48,7 +48,7 @@ type message struct {
 
 	// Answers and pushes.
 	err       error
-	snap      editlock.Snapshot
+	snap      *editlock.Snapshot
 	snapshots []editlock.Snapshot
 	session   string
 	epoch     int64
@@ -160,7 +160,7 @@ func (d *door) do(ctx context.Context, m *message) {
 	if err == nil {
 		d.p.h.w.judge.told(d, m.ask.Resource, s)
 	}
-	d.push(&message{kind: answer, id: m.id, snap: s, err: err, ask: m.ask, fence: m.fence})
+	d.push(&message{kind: answer, id: m.id, snap: &s, err: err, ask: m.ask, fence: m.fence})
 }
 
 func (d *door) hello(ctx context.Context, m *message) {
@@ -176,7 +176,7 @@ func (d *door) hello(ctx context.Context, m *message) {
 		User: m.user, Resume: m.resume, Nonce: m.nonce,
 		Notify: func(s editlock.Snapshot) {
 			w.judge.told(d, s.Resource, s)
-			d.push(&message{kind: push, snap: s})
+			d.push(&message{kind: push, snap: &s})
 		},
 		Closed: func(err error) {
 			if errors.Is(err, editlock.ErrReplaced) {
@@ -212,45 +212,53 @@ func (d *door) hello(ctx context.Context, m *message) {
 	d.beat()
 }
 
-// beat sends a ping now and then, and ends the connection when no pong comes.
+// beat plans the next ping.
 func (d *door) beat() {
 	w := d.p.h.w
-	cfg := d.p.m.Config()
+	beat := d.p.m.Config().Heartbeat()
 	w.mu.Lock()
-	next := time.Duration(float64(cfg.Heartbeat()) * (0.9 + 0.2*w.rng.Float64()))
-	w.mu.Unlock()
-	time.AfterFunc(next, func() {
-		if !d.p.running() {
-			return
-		}
-		w.mu.Lock()
-		late := !d.waiting.IsZero() && time.Since(d.waiting) >= cfg.PongTimeout()
-		gone, waiting := d.gone, !d.waiting.IsZero()
+	defer w.mu.Unlock()
+	w.later(time.Duration(float64(beat)*(0.9+0.2*w.rng.Float64())), func() {
 		w.mu.Unlock()
-		switch {
-		case gone:
-			return
-		case late:
-			d.close(noPong)
-			return
-		case !waiting:
-			vouches := d.conn.Vouch()
-			w.mu.Lock()
-			if vouches {
-				d.vouched = d.heard
-				if at, ok := d.pongs[d.vouched]; ok {
-					w.judge.acked(d.conn.Session(), at)
-					delete(d.pongs, d.vouched)
-				}
-			}
-			d.pings++
-			d.waiting = time.Now()
-			m := &message{kind: ping, ping: d.pings, ack: d.vouched}
-			w.mu.Unlock()
-			d.push(m)
-		}
-		d.beat()
+		d.ping()
+		w.mu.Lock()
 	})
+}
+
+// ping sends one, and ends the connection when no pong came to the last.
+func (d *door) ping() {
+	if !d.p.running() {
+		return
+	}
+	w := d.p.h.w
+	timeout := d.p.m.Config().PongTimeout()
+	w.mu.Lock()
+	late := !d.waiting.IsZero() && time.Since(d.waiting) >= timeout
+	gone, waiting := d.gone, !d.waiting.IsZero()
+	w.mu.Unlock()
+	switch {
+	case gone:
+		return
+	case late:
+		d.close(noPong)
+		return
+	case !waiting:
+		vouches := d.conn.Vouch()
+		w.mu.Lock()
+		if vouches {
+			d.vouched = d.heard
+			if at, ok := d.pongs[d.vouched]; ok {
+				w.judge.acked(d.conn.Session(), at)
+				delete(d.pongs, d.vouched)
+			}
+		}
+		d.pings++
+		d.waiting = time.Now()
+		m := &message{kind: ping, ping: d.pings, ack: d.vouched}
+		w.mu.Unlock()
+		d.push(m)
+	}
+	d.beat()
 }
 
 func (d *door) pong(m *message) {

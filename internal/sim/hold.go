@@ -73,9 +73,7 @@ func (p *page) save() {
 	p.w.judge.saving(p)
 	fence, base, want, life := p.fence, p.version, p.want, p.life
 	// The request of the save takes its time, too.
-	time.AfterFunc(p.w.about(p.w.style.delay), func() {
-		p.w.mu.Lock()
-		defer p.w.mu.Unlock()
+	p.w.later(p.w.about(p.w.style.delay), func() {
 		if version, ok := p.w.app.save(want, fence, base); ok && p.life == life && p.fence == fence {
 			p.version = version
 		}

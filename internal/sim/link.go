@@ -40,7 +40,11 @@ func (l *link) toNode(m *message) {
 		return
 	}
 	l.w.sayLocked(l.p.name, "-> %s #%d %s fence %d ping %d", kinds[m.kind], m.id, m.ask.Resource, m.fence, m.ping)
-	take := func() { l.door.take(m) }
+	take := func() {
+		l.w.mu.Unlock() // it may have to wait
+		l.door.take(m)
+		l.w.mu.Lock()
+	}
 	l.deliver(up, take)
 	if m.kind != hello && m.kind != pong && l.w.chance(l.w.style.double) {
 		l.deliver(up, take)
@@ -51,34 +55,30 @@ func (l *link) toPage(m *message) {
 	if l.over {
 		return
 	}
-	l.deliver(down, func() { l.w.mu.Lock(); defer l.w.mu.Unlock(); l.p.gets(l, m) })
+	l.deliver(down, func() { l.p.gets(l, m) })
 }
 
 // way is the direction of a message.
 type way int
 
 const (
-	up    way = iota // to the node
-	down             // to the page
-	uncut            // whatever is cut
+	up     way = iota // to the node
+	down              // to the page
+	mended            // to the node, past what is cut
 )
 
-// deliver calls f, without w.mu, when the message arrives.
+// deliver calls f when the message arrives.
 func (l *link) deliver(to way, f func()) {
 	last := &l.lastUp
 	if to == down {
 		last = &l.lastDn
 	}
-	time.AfterFunc(l.when(last), func() {
-		l.w.mu.Lock()
-		done := l.w.done
-		if !done && (to == up && l.p.cutUp || to == down && l.p.cutDown) {
+	l.w.later(l.when(last), func() {
+		switch {
+		case l.w.done:
+		case to == up && l.p.cutUp, to == down && l.p.cutDown:
 			l.held = append(l.held, f)
-			l.w.mu.Unlock()
-			return
-		}
-		l.w.mu.Unlock()
-		if !done {
+		default:
 			f()
 		}
 	})
@@ -89,7 +89,7 @@ func (l *link) mended() {
 	held := l.held
 	l.held = nil
 	for _, f := range held {
-		l.deliver(uncut, f)
+		l.deliver(mended, f)
 	}
 }
 
@@ -110,5 +110,9 @@ func (l *link) drop() {
 	}
 	l.over = true
 	d := l.door
-	l.deliver(up, d.broken)
+	l.deliver(up, func() {
+		l.w.mu.Unlock()
+		d.broken()
+		l.w.mu.Lock()
+	})
 }

@@ -42,7 +42,8 @@ type page struct {
 	welcomed  bool
 	tries     int
 	dials     int
-	watchdog  int
+	barks     time.Time // when the watchdog does
+	guarded   int       // the life for which it is set
 	nextID    int
 	pending   map[int]func(*message)
 	revs      map[string]int64
@@ -97,15 +98,12 @@ func (p *page) believes() bool {
 // after calls f after d by the world's clock, when the machine is awake, unless the tab has gone by then.
 func (p *page) after(d time.Duration, f func()) {
 	life := p.life
-	time.AfterFunc(d, func() {
-		p.w.mu.Lock()
-		defer p.w.mu.Unlock()
-		p.event(func() {
-			if p.life == life {
-				f()
-			}
-		})
-	})
+	mine := func() {
+		if p.life == life {
+			f()
+		}
+	}
+	p.w.later(d, func() { p.event(mine) })
 }
 
 // event does something on the machine, or keeps it until that wakes.
@@ -219,7 +217,7 @@ func (p *page) ask() {
 		var locked *editlock.LockedError
 		switch {
 		case errors.As(m.err, &locked):
-			p.see(locked.Snapshot)
+			p.see(&locked.Snapshot)
 			p.after(p.w.about(20*time.Second)+time.Second, p.ask)
 		case m.err != nil:
 			p.after(p.w.about(5*time.Second)+time.Second, p.ask)
@@ -243,8 +241,8 @@ func (p *page) request(m *message, then func(*message)) {
 }
 
 // see takes a snapshot, unless it is older than what the page knows.
-func (p *page) see(s editlock.Snapshot) {
-	if s.Resource == "" || s.Revision < p.revs[s.Resource] {
+func (p *page) see(s *editlock.Snapshot) {
+	if s == nil || s.Resource == "" || s.Revision < p.revs[s.Resource] {
 		return
 	}
 	p.revs[s.Resource] = s.Revision
@@ -255,13 +253,11 @@ func (p *page) see(s editlock.Snapshot) {
 	switch s.Mine.State {
 	case editlock.MineGranted:
 		if p.fence != s.Mine.Fence && p.loading != s.Mine.Fence && !p.hidden {
-			p.loading = s.Mine.Fence
-			p.after(p.w.about(100*time.Millisecond), func() { p.load(s.Mine.Fence, false) })
+			p.loads(s.Mine.Fence, false)
 		}
 	case editlock.MineHeld:
 		if p.fence != s.Mine.Fence && p.loading != s.Mine.Fence { // it came back, and knows nothing any more
-			p.loading = s.Mine.Fence
-			p.after(p.w.about(100*time.Millisecond), func() { p.load(s.Mine.Fence, true) })
+			p.loads(s.Mine.Fence, true)
 		}
 	case editlock.MineLapsed:
 		p.lose()
@@ -281,8 +277,16 @@ func (p *page) see(s editlock.Snapshot) {
 	}
 }
 
+func (p *page) loads(fence int64, held bool) {
+	p.loading = fence
+	p.after(p.w.about(100*time.Millisecond), func() { p.load(fence, held) })
+}
+
 // mind gives back what the page does not want any more.
-func (p *page) mind(s editlock.Snapshot) {
+func (p *page) mind(s *editlock.Snapshot) {
+	if s == nil {
+		return
+	}
 	switch s.Mine.State {
 	case editlock.MineHeld, editlock.MineLapsed:
 		p.giveBack(s.Resource, s.Mine.Fence)

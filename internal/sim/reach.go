@@ -150,7 +150,7 @@ func (p *page) welcome(m *message) {
 	still := false
 	for _, s := range m.snapshots {
 		still = still || s.Resource == p.want && s.Mine.State == editlock.MineHeld && s.Mine.Fence == had
-		p.see(s)
+		p.see(&s)
 	}
 	if had != 0 && !still {
 		p.lose()
@@ -179,18 +179,30 @@ func (p *page) ping(m *message) {
 
 // guard sets the watchdog.
 func (p *page) guard() {
-	p.watchdog++
-	n := p.watchdog
-	ttl := p.w.style.ttl
-	beat := min(10*time.Second, ttl/4)
-	p.after(lease.Watchdog(beat, min(8*time.Second, beat)), func() {
-		if p.watchdog == n && p.l != nil && p.welcomed {
-			p.w.sayLocked(p.name, "hears nothing any more")
-			p.drop()
-			p.tries = 0
-			p.connect()
-		}
-	})
+	beat := min(10*time.Second, p.w.style.ttl/4)
+	patience := lease.Watchdog(beat, min(8*time.Second, beat))
+	p.barks = time.Now().Add(patience)
+	if p.guarded != p.life {
+		p.guarded = p.life
+		p.after(patience, p.bark)
+	}
+}
+
+// bark is the watchdog's: it looks again later if there was something to hear meanwhile.
+func (p *page) bark() {
+	p.guarded = 0
+	if p.l == nil || !p.welcomed {
+		return
+	}
+	if left := time.Until(p.barks); left > 0 {
+		p.guarded = p.life
+		p.after(left, p.bark)
+		return
+	}
+	p.w.sayLocked(p.name, "hears nothing any more")
+	p.drop()
+	p.tries = 0
+	p.connect()
 }
 
 // reachable draws a node that answers: nil if there is none.

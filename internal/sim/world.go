@@ -77,19 +77,21 @@ type world struct {
 	began time.Time
 	ctx   context.Context
 
-	mu    sync.Mutex
-	rng   *rand.Rand
-	sum   hash.Hash64
-	style style
-	count Count
-	disk  *disk
-	judge *judge
-	app   *app
-	hosts []*host
-	pages []*page
-	born  []*process // all that were ever started
-	calm  bool       // no fault is made now, but by pages that leave without a word
-	done  bool
+	mu     sync.Mutex
+	rng    *rand.Rand
+	sum    hash.Hash64
+	style  style
+	count  Count
+	disk   *disk
+	judge  *judge
+	app    *app
+	hosts  []*host
+	pages  []*page
+	born   []*process // all that were ever started
+	timers []*time.Timer
+	idle   []*event // for what is to come
+	calm   bool     // no fault is made now, but by pages that leave without a word
+	done   bool
 }
 
 // style is what kind of world it is: most have a few kinds of faults only, and those often.
@@ -218,14 +220,60 @@ func (w *world) between(a, b time.Duration) time.Duration {
 
 func (w *world) pick(n int) int { return w.rng.IntN(n) }
 
+// event is what comes at some time.
+type event struct {
+	timer *time.Timer
+	f     func()
+}
+
+// later calls f after d. It is time.AfterFunc with timers that are used again, since there are so many. mu is held, also while f is called.
+func (w *world) later(d time.Duration, f func()) {
+	if n := len(w.idle); n > 0 {
+		e := w.idle[n-1]
+		w.idle = w.idle[:n-1]
+		e.f = f
+		e.timer.Reset(d)
+		return
+	}
+	e := &event{f: f}
+	e.timer = time.AfterFunc(d, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		f := e.f
+		w.idle = append(w.idle, e)
+		f()
+	})
+}
+
 // wait lets virtual time pass, and reports whether the world goes on.
 func (w *world) wait(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
+	t := w.timer(d)
+	defer w.give(t)
 	select {
 	case <-t.C:
 		return true
 	case <-w.ctx.Done():
 		return false
 	}
+}
+
+// timer is time.NewTimer, with timers that are used again once they are given back.
+func (w *world) timer(d time.Duration) *time.Timer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := len(w.timers)
+	if n == 0 {
+		return time.NewTimer(d)
+	}
+	t := w.timers[n-1]
+	w.timers = w.timers[:n-1]
+	t.Reset(d)
+	return t
+}
+
+func (w *world) give(t *time.Timer) {
+	t.Stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timers = append(w.timers, t)
 }

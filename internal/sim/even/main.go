@@ -66,6 +66,8 @@ func randinit() {
 	"runtime/proc.go": {
 		// Every 61st turn is another's; how many there were depends on what the runtime itself had to do.
 		{"if pp.schedtick%61 == 0 && !sched.runq.empty() {", "if false {"},
+		// With one processor there is never another to wake.
+		{"func wakep() {\n", "func wakep() {\n	if gomaxprocs == 1 {\n		return\n	}\n"},
 		{"const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1 << 60"},
 	},
 	"runtime/stack.go": {
