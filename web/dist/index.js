@@ -3005,6 +3005,7 @@ var lostTexts = {
   logged_out: "login"
 };
 var offers = { one: "draftDetail", several: "draftSeveral", homeless: "draftHomeless" };
+var slow = { connecting: 600, checking: 500, refreshing: 250 };
 function notice(s, now) {
   const make = (tone, icon, title, details, actions) => ({
     tone,
@@ -3246,7 +3247,6 @@ function build(host, bar) {
 
 // src/element.ts
 var arrivedFor = 6e3;
-var slow = { connecting: 600, checking: 500, refreshing: 250 };
 var EditLockElement = class extends Base {
   static observedAttributes = ["resource", "lang", "dir", "theme", "version"];
   bar = new Bar((action) => void this.perform(action));

@@ -12,7 +12,7 @@ import { protect, unprotect, type Guarded } from "./guard.js";
 import { Lock } from "./handle.js";
 import { Keeper } from "./keeper.js";
 import { languageOf, messagesFor, type Messages } from "./messages.js";
-import { nameless, notice, type Action, type Notice, type Situation } from "./notice.js";
+import { nameless, notice, slow, type Action, type Notice, type Situation } from "./notice.js";
 import { fetchFresh, sameContent, takeHidden } from "./page.js";
 import { Base, build } from "./shell.js";
 import { freeToType, idle, mayReclaim, type LockSnapshot } from "./snapshot.js";
@@ -24,8 +24,6 @@ type Start = "open" | "edit" | "manual";
 
 /** How long the good news stays. */
 const arrivedFor = 6000;
-/** Notices of something that usually passes at once are shown only when it does not. */
-const slow: Partial<Record<keyof Messages, number>> = { connecting: 600, checking: 500, refreshing: 250 };
 
 export class EditLockElement extends Base implements Guarded {
   static readonly observedAttributes = ["resource", "lang", "dir", "theme", "version"];

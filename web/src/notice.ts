@@ -43,6 +43,9 @@ const lostTexts: Readonly<Partial<Record<Reason, Text>>> = {
 
 const offers: Readonly<Record<Offer, Text>> = { one: "draftDetail", several: "draftSeveral", homeless: "draftHomeless" };
 
+/** Notices of something that usually passes at once are shown only when it does not: after so many milliseconds. */
+export const slow: Partial<Record<keyof Messages, number>> = { connecting: 600, checking: 500, refreshing: 250 };
+
 /** The notice for a situation; null when nothing needs to be said. */
 export function notice(s: LockSnapshot, now: Situation): Notice | null {
   const make = (tone: Tone, icon: Icon, title: Text, details: Text[], actions: Action[]): Notice =>

@@ -32,6 +32,8 @@ export interface Situation {
     /** The lease is over by now, as far as a page can know that is cut off. */
     readonly overdue: boolean;
 }
+/** Notices of something that usually passes at once are shown only when it does not: after so many milliseconds. */
+export declare const slow: Partial<Record<keyof Messages, number>>;
 /** The notice for a situation; null when nothing needs to be said. */
 export declare function notice(s: LockSnapshot, now: Situation): Notice | null;
 /** An element that does not say what is edited. */
