@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -292,6 +293,51 @@ func TestStrictServer(t *testing.T) {
 			})
 		}
 		all.Wait()
+	})
+}
+
+// Faults: N3. Of many who are told to move, each goes at a moment of its own: the next server is not overrun, and nobody waits to be thrown out.
+func TestMovesAreSpread(t *testing.T) {
+	const many, drain = 60, 20 * time.Second
+	o := roomy
+	o.DrainTime = drain
+	virtual(t, o, func(t *testing.T, w *world) {
+		var mu sync.Mutex
+		moved := map[int]time.Duration{} // the first attempt of each
+		var begun time.Time
+		for i := range many {
+			w.session(fmt.Sprint(i), "Somebody", func(o *client.Options) {
+				o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+					mu.Lock()
+					if _, again := moved[i]; !begun.IsZero() && !again {
+						moved[i] = time.Since(begun)
+					}
+					mu.Unlock()
+					return w.net.dial(ctx, network, address)
+				}
+			})
+		}
+		mu.Lock()
+		begun = time.Now()
+		mu.Unlock()
+		w.s.Drain(t.Context())
+		mu.Lock()
+		defer mu.Unlock()
+		if len(moved) < many {
+			t.Fatalf("%d of %d have moved", len(moved), many)
+		}
+		perSecond := map[int]int{}
+		for _, d := range moved {
+			perSecond[int(d/time.Second)]++
+		}
+		if len(perSecond) < 10 {
+			t.Errorf("they all moved within %d seconds of %v: %v", len(perSecond), drain, perSecond)
+		}
+		for second, n := range perSecond {
+			if n > many/3 {
+				t.Errorf("%d of %d moved in second %d", n, many, second)
+			}
+		}
 	})
 }
 
