@@ -18,6 +18,7 @@ type disk struct {
 	owner   *process      // that has it for itself
 	away    bool          // does not answer, or says that it cannot
 	slow    time.Duration // more for every call
+	flaky   float64       // share of calls that do not find it
 	unknown float64       // share of writes of which it does not say what became
 }
 
@@ -63,6 +64,7 @@ func (v *driver) arrive(ctx context.Context) error {
 	if away {
 		took = w.between(0, store.Timeout)
 	}
+	away = away || w.chance(v.d.flaky)
 	w.mu.Unlock()
 	took = min(took, store.Timeout)
 	if took > 0 {

@@ -64,6 +64,7 @@ type page struct {
 
 func newPage(w *world, n int) *page {
 	user := fmt.Sprintf("u%d", n%w.style.users)
+	w.count.Skewed++
 	p := &page{
 		w: w, name: fmt.Sprintf("p%d/%s", n, user), user: editlock.User{ID: user, Name: user}, ended: make(chan struct{}),
 		rate: 1 + 0.01*(w.rng.Float64()-0.5), awake: w.began,

@@ -43,7 +43,8 @@ type Result struct {
 type Count struct {
 	Commits, Grants, Waited, Confirms, Saves, Refused, Lapses, Expired, Left, Unconfirmed, Moved, Forced int
 	Resumes, Acks, Snapshots                                                                             int
-	Kills, Stops, Pauses, Outages, Unknown, Cuts, Sleeps, Crashes, Reloads, Copies, Jumps                int
+	Kills, Stops, Pauses, Outages, Unknown, Cuts, Sleeps, Crashes, Reloads, Copies                       int
+	Jumps, StoreJumps, Skewed, Returns                                                                   int
 }
 
 // Add adds what another world had.
@@ -56,7 +57,8 @@ func (c *Count) Add(o Count) {
 func (c *Count) list() []*int {
 	return []*int{
 		&c.Commits, &c.Grants, &c.Waited, &c.Confirms, &c.Saves, &c.Refused, &c.Lapses, &c.Expired, &c.Left, &c.Unconfirmed, &c.Moved, &c.Forced,
-		&c.Resumes, &c.Acks, &c.Snapshots, &c.Kills, &c.Stops, &c.Pauses, &c.Outages, &c.Unknown, &c.Cuts, &c.Sleeps, &c.Crashes, &c.Reloads, &c.Copies, &c.Jumps,
+		&c.Resumes, &c.Acks, &c.Snapshots, &c.Kills, &c.Stops, &c.Pauses, &c.Outages, &c.Unknown, &c.Cuts, &c.Sleeps, &c.Crashes, &c.Reloads, &c.Copies,
+		&c.Jumps, &c.StoreJumps, &c.Skewed, &c.Returns,
 	}
 }
 
