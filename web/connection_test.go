@@ -152,6 +152,7 @@ func TestBeliefComesBackByResumeOnly(t *testing.T) {
 }
 
 // Told to move, the page keeps its connection until it is welcomed on another.
+// Faults: N3
 func TestMove(t *testing.T) {
 	p := newPeer(t)
 	tab := chrome.Page(t)

@@ -228,8 +228,8 @@ func TestCrashedTabGivesWay(t *testing.T) {
 	}
 }
 
-// A tab that crashed and is loaded again in time goes on with its lock, as after any reload.
-// Faults: B8.
+// A tab that crashed, or was discarded by the browser for want of memory, and is loaded again in time goes on with its lock, as after any reload.
+// Faults: B2, B8.
 func TestCrashedTabReloadedInTimeResumes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 60*time.Second)
