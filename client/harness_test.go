@@ -154,8 +154,9 @@ func (w *world) place() *sessiontest.Place {
 // faulty is a store that fails when it is told to.
 type faulty struct {
 	store.Store
-	mu   sync.Mutex
-	fail bool
+	mu    sync.Mutex
+	fail  bool
+	after int // so many writes from now on; 0: it goes on as it is
 }
 
 func (f *faulty) set(fail bool) {
@@ -164,9 +165,20 @@ func (f *faulty) set(fail bool) {
 	f.fail = fail
 }
 
+// failAfter lets the store fail when it has taken some more writes.
+func (f *faulty) failAfter(writes int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.after = writes
+}
+
 func (f *faulty) Apply(ctx context.Context, batch []store.Group) ([]store.Result, error) {
 	f.mu.Lock()
 	fail := f.fail
+	if f.after > 0 {
+		f.after--
+		f.fail = f.after == 0
+	}
 	f.mu.Unlock()
 	if fail {
 		return nil, fmt.Errorf("%w: no room left", store.ErrUnavailable)

@@ -211,19 +211,25 @@ func (s *Session) comeback(why error) time.Duration {
 	return max(s.jitter(), least)
 }
 
-// jitter spreads those that were cut off together.
+// jitter spreads those that were cut off together. Who holds leaves half of what is left of its belief for the attempt itself: a connection that
+// fell silent has cost most of it already, and those that it happens to are spread by their heartbeats.
 func (s *Session) jitter() time.Duration {
 	attempt := s.attempts
 	s.attempts++
+	s.mu.Lock()
+	left, busy := s.belief.Left(s.clocks()), len(s.claims) > 0
+	s.mu.Unlock()
 	if attempt == 0 {
-		return time.Duration(rand.Float64() * 4 * float64(time.Second))
+		most := 4 * time.Second
+		if busy && left > 0 {
+			most = min(most, left/2)
+		}
+		return time.Duration(rand.Float64() * float64(most))
 	}
 	most := 20.0
-	s.mu.Lock()
-	if len(s.claims) > 0 {
+	if busy {
 		most = 5
 	}
-	s.mu.Unlock()
 	most = min(most, float64(int(1)<<min(attempt, 10)))
 	return time.Duration((0.5 + rand.Float64()*(most-0.5)) * float64(time.Second))
 }
@@ -249,25 +255,26 @@ func (s *Session) tend() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.look()
-	again, sure := time.Hour, false
+	again, now := time.Hour, s.clocks()
+	sure := s.belief.Holds(now)
+	if sure { // with a connection or without
+		again = s.belief.Left(now) + time.Millisecond
+	}
 	if l := s.link; l != nil {
-		again = time.Until(l.due())
-		if again <= 0 {
+		until := time.Until(l.due())
+		if until <= 0 {
 			s.taskLocked(l.carrier.close)
-			again = time.Second
+			until = time.Second
 		}
-		if sure = s.belief.Holds(s.clocks()); sure {
-			again = min(again, s.belief.Left(s.clocks())+time.Millisecond)
-		} else {
+		if again = min(again, until); !sure {
 			l.leave()
 		}
 	}
 	if len(s.claims) > 0 {
 		again = min(again, time.Second)
 	}
-	now := time.Now()
 	for name, c := range s.claims {
-		if s.link != nil && c.unwanted() && !(c.doubted && (!sure || now.Sub(c.since) < reclaim)) {
+		if s.link != nil && c.unwanted() && !(c.doubted && (!sure || time.Since(c.since) < reclaim)) {
 			s.taskLocked(func() { s.drop(name) })
 		}
 	}

@@ -78,3 +78,18 @@ func TestOlderSnapshotIsIgnored(t *testing.T) {
 		t.Errorf("the end is not noticed: %v", context.Cause(lock.ctx))
 	}
 }
+
+// A connection that is new begins afresh with revisions, and yet nothing from before a grant ends it.
+func TestNothingFromBeforeTheGrantEndsIt(t *testing.T) {
+	now := lease.Clocks{Mono: time.Hour, Wall: 1000 * time.Hour}
+	s, welcomed := alone(&now)
+	welcomed("r1", held("t1"))
+	lock := s.grab(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.claims["article/42"].known = false
+	s.learn(wire.Snapshot{Resource: "article/42", Revision: 6, State: "free"})
+	if lock.leaving || lock.ctx.Err() != nil {
+		t.Error("the state before the grant ended it")
+	}
+}
