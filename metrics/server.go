@@ -34,7 +34,7 @@ var (
 	sent        = describe("messages_sent_total", "Messages that were sent over connections.")
 	failed      = describe("errors_total", "Errors that were sent over connections, by code.", "code")
 	refused     = describe("http_refused_total", "Requests over HTTP that were refused, handshakes of connections among them, by code.", "code")
-	closed      = describe("connections_closed_total", "Connections that the server closed, by close code, save for broken frames; 4100 are those that read too slowly.", "code")
+	closed      = describe("connections_closed_total", "Connections that the server closed, by close code; 4100 are those that read too slowly.", "code")
 	broken      = describe("connection_panics_total", "Panics that ended a connection or a request. Each is a fault in editlock; the log has it.")
 )
 

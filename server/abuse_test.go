@@ -30,6 +30,7 @@ func TestHostileFrames(t *testing.T) {
 		}
 		return all
 	}
+	want := map[uint16]int{}
 	for name, c := range map[string]struct {
 		bytes []byte
 		code  uint16
@@ -61,11 +62,17 @@ func TestHostileFrames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := w.rawSocket()
 			r.TB = t
+			want[c.code]++
 			go func() { _, _ = r.Write(c.bytes) }() // it may be closed before all is written
 			r.wantClose(c.code)
 		})
 	}
 	w.holds("article/42", "ana")
+	for code, n := range w.s.Stats().Closed {
+		if n != int64(want[code]) {
+			t.Errorf("%d closings with %d are counted, want %d", n, code, want[code])
+		}
+	}
 	if n := w.s.Stats().Panics; n != 1 {
 		t.Errorf("%d panics were noted; the library has one, on a negative length", n)
 	}

@@ -122,7 +122,8 @@ var (
 		wire.TooLarge,
 	}
 	allCloses = []uint16{
-		wire.CloseBinary, wire.CloseInternal, wire.CloseRestart, wire.CloseTooSlow, wire.CloseNoPong, wire.CloseTooMany, wire.CloseHelloLate,
+		wire.CloseProtocol, wire.CloseBinary, wire.CloseBadText, wire.CloseTooBig,
+		wire.CloseInternal, wire.CloseRestart, wire.CloseTooSlow, wire.CloseNoPong, wire.CloseTooMany, wire.CloseHelloLate,
 		wire.CloseBadMessage, wire.CloseTokenExpired, wire.CloseTokenRefused, wire.CloseReplaced, wire.CloseResumeReused, wire.CloseSessionEnded,
 	}
 )
@@ -166,7 +167,7 @@ type Stats struct {
 	Sent        int64               // messages to clients
 	Errors      map[wire.Code]int64 // errors sent on connections
 	Refused     map[wire.Code]int64 // requests over HTTP that were answered by a problem, handshakes among them
-	Closed      map[uint16]int64    // connections that this side closed, by close code, save for broken frames; 4100 are clients that read too slowly
+	Closed      map[uint16]int64    // connections that this side closed, by close code; 4100 are clients that read too slowly
 }
 
 // Stats returns the counts of this moment.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -29,6 +30,7 @@ type socket struct {
 	bytes   *rate.Limiter
 	broken  atomic.Bool // a frame was written in part: nothing may follow
 	closing atomic.Bool
+	ended   atomic.Bool // with a code that is counted
 }
 
 func newSocket(raw net.Conn, c *conn, o Options) *socket {
@@ -39,13 +41,14 @@ func newSocket(raw net.Conn, c *conn, o Options) *socket {
 func (s *socket) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	if err == nil && !s.bytes.AllowN(time.Now(), n) {
-		s.end(wire.CloseTooMany, "too many bytes")
+		s.cut(wire.CloseTooMany, "too many bytes")
 		err = errFlood
 	}
 	return n, err
 }
 
 func (s *socket) Write(p []byte) (int, error) {
+	s.count(p)
 	if s.broken.Load() {
 		return 0, net.ErrClosed
 	}
@@ -58,6 +61,21 @@ func (s *socket) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// count counts a close frame that the library sends of its own accord, since what came was no frame; but not one that answers that of the
+// client, or the end of the network connection.
+func (s *socket) count(frame []byte) {
+	if len(frame) < 4 || frame[0] != closeFrame || s.ended.Swap(true) {
+		return
+	}
+	switch code := binary.BigEndian.Uint16(frame[2:]); code {
+	case wire.CloseProtocol, wire.CloseBadText, wire.CloseTooBig:
+		s.conn.srv.tally.close(code)
+	}
+}
+
+// closeFrame is how a close frame begins.
+const closeFrame = 0x88
 
 // Close ends our half of the connection; run ends the other. After a broken write there is nothing to wait for.
 func (s *socket) Close() error {
@@ -90,17 +108,27 @@ func (s *socket) read() {
 		// The library panics on a frame whose length is negative, and then has closed nothing.
 		if v := recover(); v != nil {
 			s.conn.panicked("read", v)
-			s.end(wire.CloseInternal, "")
+			s.cut(wire.CloseInternal, "")
 		}
 	}()
 	s.ws.ReadLoop()
 }
 
-func (s *socket) wait() error                 { return nil }
-func (s *socket) flush() error                { return nil }
-func (s *socket) write(frame []byte) error    { return s.ws.WriteMessage(gws.OpcodeText, frame) }
-func (s *socket) pong(payload []byte) error   { return s.ws.WritePong(payload) }
-func (s *socket) end(code uint16, why string) { _ = s.ws.WriteClose(code, []byte(why)) }
+func (s *socket) wait() error               { return nil }
+func (s *socket) flush() error              { return nil }
+func (s *socket) write(frame []byte) error  { return s.ws.WriteMessage(gws.OpcodeText, frame) }
+func (s *socket) pong(payload []byte) error { return s.ws.WritePong(payload) }
+
+func (s *socket) end(code uint16, why string) {
+	s.ended.Store(true) // it is counted already
+	_ = s.ws.WriteClose(code, []byte(why))
+}
+
+// cut ends the connection from where it is read, before what waits to be sent.
+func (s *socket) cut(code uint16, why string) {
+	s.conn.srv.tally.close(code)
+	s.end(code, why)
+}
 
 // finish is called once nobody reads any more.
 func (s *socket) finish() {
