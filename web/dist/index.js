@@ -216,6 +216,11 @@ function comeback(code) {
 function sessionOver(code) {
   return code === 4302 || code === 4303 || code === 4304;
 }
+function delay(attempt, holding, left2, chance) {
+  if (attempt === 0) return chance * (holding && left2 > 0 ? Math.min(4, left2 / 2) : 4);
+  const most2 = Math.min(holding ? 5 : 20, 2 ** attempt);
+  return 0.5 + chance * (most2 - 0.5);
+}
 
 // src/slot.ts
 var letGo = 2e3;
@@ -532,6 +537,10 @@ var Link = class {
     if (!this.belief) return false;
     this.belief = check(this.belief, this.clock());
     return !this.belief.lapsed;
+  }
+  /** Seconds for which it does so yet. */
+  left() {
+    return this.belief ? left(this.belief, this.clock()) : 0;
   }
   request(request2) {
     return new Promise((resolve, reject) => {
@@ -937,12 +946,8 @@ var Connection = class {
       void this.connect();
     }, seconds * 1e3);
   }
-  /** Full jitter, so that those cut off together do not come back together. */
   delay() {
-    const attempt = this.attempts++;
-    if (attempt === 0) return Math.random() * 4;
-    const most2 = Math.min(this.events.urgent() ? 5 : 20, 2 ** attempt);
-    return 0.5 + Math.random() * (most2 - 0.5);
+    return delay(this.attempts++, this.events.urgent(), this.believed?.left() ?? 0, Math.random());
   }
   // What a link reports.
   fresh() {

@@ -4,7 +4,7 @@ import { elapsed, type Clock, type Instant } from "./clock.js";
 import { disconnected, EditlockError, Link, type LinkEvents } from "./link.js";
 import { socketUrl, type Way } from "./pipe.js";
 import {
-  comeback, sessionOver, type OkFrame, type PingFrame, type Request, type SnapshotFrame, type WelcomeFrame,
+  comeback, delay, sessionOver, type OkFrame, type PingFrame, type Request, type SnapshotFrame, type WelcomeFrame,
 } from "./protocol.js";
 import { Slot } from "./slot.js";
 import { Ways } from "./ways.js";
@@ -161,12 +161,8 @@ export class Connection implements LinkEvents {
     }, seconds * 1000);
   }
 
-  /** Full jitter, so that those cut off together do not come back together. */
   private delay(): number {
-    const attempt = this.attempts++;
-    if (attempt === 0) return Math.random() * 4;
-    const most = Math.min(this.events.urgent() ? 5 : 20, 2 ** attempt);
-    return 0.5 + Math.random() * (most - 0.5);
+    return delay(this.attempts++, this.events.urgent(), this.believed?.left() ?? 0, Math.random());
   }
 
   // What a link reports.

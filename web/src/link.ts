@@ -1,6 +1,6 @@
 // One connection from hello to close. It answers pings, counts belief and matches answers; when to have another
 // one is the connection's business.
-import { acknowledged, begin, check, ponged, type Belief } from "./belief.js";
+import { acknowledged, begin, check, left, ponged, type Belief } from "./belief.js";
 import type { Clock, Instant } from "./clock.js";
 import { openPipe, type Pipe, type PipeEvents, type Way } from "./pipe.js";
 import {
@@ -87,6 +87,11 @@ export class Link implements PipeEvents {
     if (!this.belief) return false;
     this.belief = check(this.belief, this.clock());
     return !this.belief.lapsed;
+  }
+
+  /** Seconds for which it does so yet. */
+  left(): number {
+    return this.belief ? left(this.belief, this.clock()) : 0;
   }
 
   request(request: Request): Promise<OkFrame> {

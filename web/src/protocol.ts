@@ -254,3 +254,13 @@ export function comeback(code: number): Comeback {
 export function sessionOver(code: number): boolean {
   return code === 4302 || code === 4303 || code === 4304;
 }
+
+/**
+ * Seconds before an attempt to come back, spread by `chance` (0 to 1), so that those cut off together do not come back together. Who holds leaves half
+ * of the belief that is `left` for the first attempt itself: a connection that fell silent has cost most of it already.
+ */
+export function delay(attempt: number, holding: boolean, left: number, chance: number): number {
+  if (attempt === 0) return chance * (holding && left > 0 ? Math.min(4, left / 2) : 4);
+  const most = Math.min(holding ? 5 : 20, 2 ** attempt);
+  return 0.5 + chance * (most - 0.5);
+}

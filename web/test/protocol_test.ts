@@ -1,7 +1,7 @@
 import closes from "../../wire/testdata/closes.json";
 import replies from "../../wire/testdata/replies.json";
 import requests from "../../wire/testdata/requests.json";
-import { comeback, parseFrame, parseSnapshot, sessionOver, type Request } from "../src/protocol.js";
+import { comeback, delay, parseFrame, parseSnapshot, sessionOver, type Request } from "../src/protocol.js";
 import { contains, equal, test } from "./harness.js";
 
 for (const { name, frame } of replies) {
@@ -58,4 +58,13 @@ test("protocol: what is not understood is ignored, not guessed", () => {
   equal(parseSnapshot({ resource: "a", state: "melted" }), null);
   equal(parseSnapshot({ resource: "a", state: "free", mine: { state: "later" } })?.mine, null);
   equal(parseSnapshot({ resource: "a", state: "held", revision: "7", holder: 5 })?.revision, 0);
+});
+
+test("protocol: how long to wait before coming back", () => {
+  for (const [attempt, holding, left, least, most] of [
+    [0, false, 0, 0, 4], [0, true, 20, 0, 4], [0, true, 3, 0, 1.5], [0, true, 0, 0, 4], [0, false, 3, 0, 4],
+    [1, true, 20, 0.5, 2], [2, false, 0, 0.5, 4], [9, true, 3, 0.5, 5], [9, false, 0, 0.5, 20],
+  ] as const) {
+    equal([delay(attempt, holding, left, 0), delay(attempt, holding, left, 1)], [least, most], `attempt ${attempt}, ${left} s of belief left`);
+  }
 });

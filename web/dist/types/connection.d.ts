@@ -57,7 +57,6 @@ export declare class Connection implements LinkEvents {
     leave(): void;
     private connect;
     private later;
-    /** Full jitter, so that those cut off together do not come back together. */
     private delay;
     fresh(): {
         nonce: string;

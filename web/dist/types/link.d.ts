@@ -52,6 +52,8 @@ export declare class Link implements PipeEvents {
     opened(): void;
     /** Whether what came over this connection still vouches for the session: a bare disconnect changes nothing. */
     sure(): boolean;
+    /** Seconds for which it does so yet. */
+    left(): number;
     request(request: Request): Promise<OkFrame>;
     /** Closes without a word to the events; open requests are rejected. */
     close(): void;

@@ -145,3 +145,8 @@ export type Comeback = "now" | "later" | "refresh" | "never";
 export declare function comeback(code: number): Comeback;
 /** Whether only the session is over, so that the page may come back with a new one; otherwise the client is broken. */
 export declare function sessionOver(code: number): boolean;
+/**
+ * Seconds before an attempt to come back, spread by `chance` (0 to 1), so that those cut off together do not come back together. Who holds leaves half
+ * of the belief that is `left` for the first attempt itself: a connection that fell silent has cost most of it already.
+ */
+export declare function delay(attempt: number, holding: boolean, left: number, chance: number): number;
