@@ -299,7 +299,9 @@ func (s *Server) fail(c *call, err error) wire.Code {
 	p := &wire.Problem{Status: e.Code.Status(), Code: e.Code, Detail: e.Message, RetryAfter: e.RetryAfter}
 	var locked *editlock.LockedError
 	if errors.As(err, &locked) {
-		p.Detail = lockedMessage(locked.Snapshot)
+		if p.Detail = lockedMessage(locked.Snapshot); locked.Snapshot.Holder != nil && locked.Snapshot.Holder.Yours {
+			p.Detail = ownMessage(locked.Snapshot)
+		}
 		p.Snapshot = c.snapshot(locked.Snapshot)
 		p.Holder = p.Snapshot.Holder
 	}

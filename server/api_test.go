@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,5 +148,27 @@ func TestFiftyProgramsAtOnce(t *testing.T) {
 		}
 		last = got.g.Fence
 		askers[got.who].release(got.g)
+	}
+}
+
+// A program that did not hear that it got the lock is told that a session of its user has it, and takes it over. Nobody else can.
+// Faults: B7
+func TestAnswerThatWasLost(t *testing.T) {
+	w := start(t)
+	ana, ben := w.asker("ana"), w.asker("ben")
+	lost := ana.acquire(wire.AcquireCall{Resource: doc42})
+	p := ana.bad("POST", "/v1/acquire", wire.AcquireCall{Resource: doc42}, wire.Locked)
+	if p.Holder == nil || !p.Holder.Yours || p.Holder.You || !strings.Contains(p.Detail, "move") {
+		t.Errorf("%s: %+v", p.Detail, p.Holder)
+	}
+	if p := ben.bad("POST", "/v1/acquire", wire.AcquireCall{Resource: doc42, Move: true}, wire.Locked); p.Holder.Yours || strings.Contains(p.Detail, "move") {
+		t.Errorf("%s: %+v", p.Detail, p.Holder)
+	}
+	got := ana.acquire(wire.AcquireCall{Resource: doc42, Move: true})
+	if got.Fence <= lost.Fence || got.Session == lost.Session {
+		t.Errorf("%+v after %+v", got, lost)
+	}
+	if p := ana.bad("POST", "/v1/renew", wire.RenewCall{Session: lost.Session}, wire.SessionOver); len(p.Ended) != 1 || p.Ended[0].Reason != "handed_over" {
+		t.Errorf("%+v", p.Ended)
 	}
 }

@@ -92,6 +92,11 @@ func forbidden(id int64, verb, resource string) *wire.Error {
 	return &wire.Error{ID: id, Code: wire.Forbidden, Message: "Your access token does not give the right to " + verb + " this. It takes " + verb + ":" + resource + ", or a pattern that it matches."}
 }
 
+// ownMessage is what a program is told whose user holds by another session: of its own, most likely, of which it does not know.
+func ownMessage(s editlock.Snapshot) string {
+	return "Another session of this user holds " + s.Resource + ". Ask with that session, or take the lock over from it with \"move\"."
+}
+
 // sentence makes the text of an error into one that a person is shown.
 func sentence(err error) string {
 	text := strings.TrimSuffix(err.Error(), ".") + "."

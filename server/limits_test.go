@@ -208,7 +208,7 @@ func TestConnectionsOfAnAddress(t *testing.T) {
 
 // Faults: A9
 func TestMessageRate(t *testing.T) {
-	w := start(t)
+	w := start(t, func(o *setup) { o.Rate = 1 }) // so that a slow machine does not send them within their rate
 	c := w.page("eve")
 	for i := range 60 {
 		c.send(&wire.Watch{ID: int64(i + 2), Target: target("article/42")})
