@@ -34,15 +34,13 @@ func TestHiddenPageHoldsThoughItsTimersSleep(t *testing.T) {
 	from := 0
 	p.do(func() { from = said("pong") })
 	p.wait("heartbeats for more than twice the TTL", func() bool { return said("pong") > from+20 })
-	if tab.Eval(`slept > 3`) != true {
-		t.Error("no timer of the page has slept: this shows nothing")
-	}
+	tab.Wait(`slept > 3`) // else it shows nothing
 	if state := tab.Text(lockState); state != "held" || fence(p) != before {
 		t.Errorf("it is %s with fence %d, before %d", state, fence(p), before)
 	}
 	p.do(func() {
-		if said("hello") != 1 || said("bye")+said("release") != 0 {
-			t.Errorf("hidden, it said hello %d, bye %d, release %d times", said("hello"), said("bye"), said("release"))
+		if said("bye")+said("release") != 0 {
+			t.Errorf("hidden, it said bye %d times and release %d times", said("bye"), said("release"))
 		}
 	})
 }

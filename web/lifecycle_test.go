@@ -135,6 +135,7 @@ func TestHiddenPageHolds(t *testing.T) {
 	tab := chrome.Page(t)
 	tab.Open(url)
 	tab.Wait(is("held"))
+	before := fence(p)
 	tab.Hide()
 	tab.Wait(`document.visibilityState === "hidden"`)
 	pongs := func() (n int) {
@@ -149,7 +150,7 @@ func TestHiddenPageHolds(t *testing.T) {
 	if state := tab.Text(lockState); state != "held" {
 		t.Errorf("hidden, it is %s", state)
 	}
-	if p.count("bye")+p.count("release") != 0 || p.count("hello") != 1 {
+	if p.count("bye")+p.count("release") != 0 || fence(p) != before { // on a starved machine it may have connected again
 		t.Errorf("hidden, it said %v", p.said())
 	}
 	// And seen again it asks, and gives the focus back.
