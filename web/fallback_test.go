@@ -107,3 +107,18 @@ func TestFallbackKeptBack(t *testing.T) {
 	tab.Wait(is("held") + ` && ` + wayNow + ` === "poll"`)
 	t.Logf("held after %v", time.Since(began).Round(100*time.Millisecond))
 }
+
+// A WebSocket that opens, and through which a proxy lets nothing, is noticed by the silence too, whatever else gets through.
+// Faults: W6
+func TestFallbackSwallowed(t *testing.T) {
+	for want, keepsBack := range map[string]bool{"stream": false, "poll": true} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			p, url := opened(t, "")
+			p.do(func() { p.swallows, p.keepsBack = true, keepsBack })
+			tab := chrome.Page(t)
+			tab.Open(url)
+			tab.Wait(is("held") + ` && ` + wayNow + ` === "` + want + `"`)
+		})
+	}
+}

@@ -40,6 +40,7 @@ type peer struct {
 	mute      bool // answers nothing any more, and sends no pings
 	down      bool // refuses connections
 	closed    bool // refuses WebSockets, as a proxy may
+	swallows  bool // lets WebSockets open, and nothing through them, as a proxy may
 	upgrades  int  // asked for, closed or not
 	streams   int  // opened
 	missed    int  // streams that were refused
@@ -88,13 +89,14 @@ func newPeer(t testing.TB) *peer {
 		user: func(*http.Request) (string, string) { return "7", "Ben" },
 	}
 	upgrader := gws.NewUpgrader(p, &gws.ServerOption{SubProtocols: []string{"editlock.v1"}})
+	nowhere := gws.NewUpgrader(&gws.BuiltinEventHandler{}, &gws.ServerOption{SubProtocols: []string{"editlock.v1"}})
 	mux := http.NewServeMux()
 	mux.Handle("/editlock/", web.Handler())
 	mux.HandleFunc("/editlock/v1/socket", func(w http.ResponseWriter, r *http.Request) {
 		bridged := r.Header.Get("X-Bridge") != ""
-		refused := false
+		refused, swallowed := false, false
 		p.do(func() {
-			refused = p.down || p.closed && !bridged
+			refused, swallowed = p.down || p.closed && !bridged, p.swallows && !bridged
 			if !bridged {
 				p.upgrades++
 			}
@@ -103,7 +105,11 @@ func newPeer(t testing.TB) *peer {
 			http.Error(w, "down", http.StatusServiceUnavailable)
 			return
 		}
-		if conn, err := upgrader.Upgrade(w, r); err == nil {
+		to := upgrader
+		if swallowed {
+			to = nowhere
+		}
+		if conn, err := to.Upgrade(w, r); err == nil {
 			go conn.ReadLoop()
 		}
 	})

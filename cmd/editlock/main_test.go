@@ -205,7 +205,7 @@ func TestRefusesToStart(t *testing.T) {
 		{"store in no directory", []string{testKey, testSigning}, []string{"--store=sqlite:" + nowhere + "/locks.db"}, []string{"--store", "no directory " + nowhere}},
 		{"store is a directory", []string{testKey, testSigning}, []string{"--store=sqlite:" + t.TempDir()}, []string{"--store"}},
 		{"store of another program", []string{testKey, testSigning}, []string{"--store=sqlite:" + foreign}, []string{"--store", "not a data file of editlock"}},
-		{"store in use", []string{testKey, testSigning}, []string{"--store=" + busyStore}, []string{"--store"}},
+		{"store in use", []string{testKey, testSigning}, []string{"--store=" + busyStore}, []string{"--store", "in use", fmt.Sprintf("process %d", elsewhere.cmd.Process.Pid), "stop that one first"}},
 		{"unknown engine", []string{testKey, testSigning}, []string{"--store=oracle:scott/tiger"}, []string{"--store", "sqlite:PATH"}},
 		{"no engine", []string{testKey, testSigning}, []string{"--store=locks.db"}, []string{"--store", "sqlite:PATH"}},
 		{"TTL", []string{testKey, testSigning}, []string{"--ttl=1s"}, []string{"TTL", "10s to 300s"}},
