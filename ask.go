@@ -44,6 +44,14 @@ func (m *Manager) List(ctx context.Context, prefix, cursor string, limit int, al
 
 // list is List for a session, if s is not nil. It returns the cursor only if there is something that it was not to return.
 func (m *Manager) list(ctx context.Context, prefix, cursor string, limit int, allow func(string) bool, s *session) ([]Snapshot, string, error) {
+	select {
+	case m.scans <- struct{}{}:
+		defer func() { <-m.scans }()
+	case <-ctx.Done():
+		return nil, "", storeError(context.Cause(ctx))
+	case <-m.ctx.Done():
+		return nil, "", ErrClosed
+	}
 	after := ""
 	if cursor != "" {
 		after = lockKey + cursor

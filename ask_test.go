@@ -1,14 +1,17 @@
 package editlock_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/store"
 	"github.com/editlock/editlock/store/mem"
 )
 
@@ -196,6 +199,62 @@ func TestCheck(t *testing.T) {
 		for _, session := range []string{"", ana.conn.Session()} {
 			if err := m.Check(t.Context(), "article/free", session, fence); !errors.Is(err, editlock.ErrStale) {
 				t.Errorf("%q: %v", session, err)
+			}
+		}
+	})
+}
+
+// slowLists is a store whose lists of locks take as long as they are let.
+type slowLists struct {
+	store.Store
+	hold  chan struct{} // nil: they take no time
+	under atomic.Int32
+}
+
+func (s *slowLists) List(ctx context.Context, prefix, after string, limit int) ([]store.Record, error) {
+	if s.hold != nil && strings.HasPrefix(prefix, "lock/") {
+		s.under.Add(1)
+		defer s.under.Add(-1)
+		select {
+		case <-s.hold:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return s.Store.List(ctx, prefix, after, limit)
+}
+
+// Whoever asks for many lists at once keeps nobody from a lock: two are made at a time, the others wait for as long as they want to.
+// Faults: A9
+func TestManyListsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &slowLists{Store: mem.New()}
+		m := open(t, st, editlock.Config{})
+		ana := session(t, m, "1", "Ana")
+		st.hold = make(chan struct{})
+		results := make(chan error, 20)
+		for range 20 {
+			go func() {
+				_, _, err := m.List(t.Context(), "", "", 10, nil)
+				results <- err
+			}()
+		}
+		settle()
+		if n := st.under.Load(); n != 2 {
+			t.Errorf("%d are made at once", n)
+		}
+		if _, err := ana.Acquire(t.Context(), doc); err != nil {
+			t.Error(err)
+		}
+		hurried, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, err := m.List(hurried, "", "", 10, nil); !errors.Is(err, editlock.ErrUnavailable) {
+			t.Errorf("one whose time is up: %v", err)
+		}
+		close(st.hold)
+		for range 20 {
+			if err := <-results; err != nil {
+				t.Error(err)
 			}
 		}
 	})

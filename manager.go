@@ -47,10 +47,15 @@ type Manager struct {
 	stopped   bool
 	latest    int64 // the highest revision seen
 
+	scans chan struct{} // a token is in it for each list that is being made
 	life  lease.Liveness
 	node  node
 	clock clock // of the slow pass
 }
+
+// maxScans is how many lists are made at once. One may have to look through all the locks that there are, for somebody who may
+// see few of them; whoever asks for many is not to keep the store from everybody else.
+const maxScans = 2
 
 // Open starts a Manager on a store, which stays the caller's to close, after the Manager. It reads what
 // the store has, and grants every session that it finds there the time to come back.
@@ -66,6 +71,7 @@ func Open(ctx context.Context, st store.Store, cfg Config) (*Manager, error) {
 		cfg: cfg, st: st, w: store.NewWriter(st), log: cfg.Logger, observer: cfg.Observer.withDefaults(),
 		resources: map[string]*resource{}, sessions: map[string]*session{},
 		users: map[string]int{}, prefixes: map[string]map[*Conn]struct{}{}, locals: map[*local]struct{}{},
+		scans: make(chan struct{}, maxScans),
 	}
 	m.life = cfg.liveness()
 	m.ctx, m.cancel = context.WithCancelCause(context.Background())

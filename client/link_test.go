@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -166,20 +167,21 @@ func TestListThatGoesOn(t *testing.T) {
 		w := &watcher{what: "article/", prefix: true, feed: latest.New[editlock.Snapshot](), seen: map[string]int64{"article/41": 5}}
 		s.watchers[w] = struct{}{}
 		s.listed(l, "article/", &wire.OK{More: &more, Snapshots: []wire.Snapshot{{Resource: "article/40", Revision: 6, State: "held"}}})
+		want := []string{"article/40 held", "article/41 free", "article/49 held"}
+		if more {
+			want = slices.Delete(want, 1, 2)
+		}
+		s.mu.Lock()
+		w.put(editlock.Snapshot{Resource: "article/49", Revision: 9, State: editlock.Held})
+		s.mu.Unlock()
 		ctx, cancel := context.WithCancel(t.Context())
 		out := make(chan editlock.Snapshot)
 		go func() { w.feed.Run(ctx, t.Context(), out); close(out) }()
-		if snap := <-out; snap.Resource != "article/40" {
-			t.Errorf("%+v", snap)
-		}
-		if !more {
-			if snap := <-out; snap.Resource != "article/41" || snap.State != editlock.Free {
-				t.Errorf("%+v", snap)
+		for _, line := range want {
+			if snap := <-out; snap.Resource+" "+string(snap.State) != line {
+				t.Errorf("more: %t: %s %s, want %s", more, snap.Resource, snap.State, line)
 			}
 		}
 		cancel()
-		if snap, ok := <-out; ok {
-			t.Errorf("more: %t, and it tells of %+v", more, snap)
-		}
 	}
 }

@@ -60,7 +60,10 @@ func pass(d time.Duration) { <-time.After(d) }
 func (w *world) got(ch <-chan *client.Lock) *client.Lock {
 	w.Helper()
 	select {
-	case lock := <-ch:
+	case lock, ok := <-ch:
+		if !ok {
+			w.Fatal("no lock") // why was said
+		}
 		return lock
 	case <-time.After(patience):
 		w.Fatal("no grant")

@@ -151,3 +151,53 @@ func TestClosedSessionMakesRoom(t *testing.T) {
 		_ = again.Close()
 	})
 }
+
+// What one was allowed to watch, and is not any more when the client comes back, ends: nobody waits for news that never come.
+func TestWatchOfAWithdrawnRight(t *testing.T) {
+	virtual(t, roomy, func(t *testing.T, w *world) {
+		var withdrawn atomic.Bool
+		s := w.session("1", "Ana", func(o *client.Options) {
+			o.Token = func(context.Context) (string, error) {
+				rights := []string{"edit:**"}
+				if withdrawn.Load() {
+					rights = []string{"edit:note/*"}
+				}
+				return appKey.Sign("JWT", map[string]any{
+					"sub": "1", "rights": rights, "iss": "app", "aud": "editlock", "exp": time.Now().Add(20 * time.Second).Unix(),
+				})
+			}
+		})
+		var all []<-chan editlock.Snapshot
+		for _, what := range []string{doc, "article/", "note/1"} {
+			news, err := s.Watch(t.Context(), what)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if what != "article/" {
+				<-news
+			}
+			all = append(all, news)
+		}
+		withdrawn.Store(true)
+		pass(10 * time.Second)
+		w.net.reset()
+		for i, news := range all[:2] {
+			select {
+			case _, ok := <-news:
+				if ok {
+					t.Errorf("%d: there is news", i)
+				}
+			case <-time.After(patience):
+				t.Errorf("%d: it goes on", i)
+			}
+		}
+		select {
+		case snap, ok := <-all[2]:
+			if !ok || snap.Resource != "note/1" {
+				t.Errorf("%+v, %t", snap, ok)
+			}
+		case <-time.After(patience):
+			t.Error("what is allowed yet is not told")
+		}
+	})
+}

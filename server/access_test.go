@@ -328,6 +328,33 @@ func TestRights(t *testing.T) {
 			t.Errorf("%s: some of %q: %t", c.right, c.prefix, got)
 		}
 	}
+	for _, c := range []struct {
+		rights       []string
+		prefix, want string
+	}{
+		{[]string{"edit:article/*"}, "", "article/"},
+		{[]string{"edit:article/*"}, "article/", "article/"},
+		{[]string{"edit:a/b/**"}, "a/", "a/b/"},
+		{[]string{"edit:a/**"}, "a/b/c/", "a/b/c/"},
+		{[]string{"edit:a/b/c"}, "", "a/b/"},
+		{[]string{"edit:a"}, "", ""},
+		{[]string{"edit:**"}, "", ""},
+		{[]string{"edit:*/notes"}, "", ""},
+		{[]string{"edit:a/b/*", "watch:a/bc/*"}, "", "a/"},
+		{[]string{"edit:a/*", "watch:b/*"}, "", ""},
+		{[]string{"edit:a/*", "watch:b/*"}, "b/", "b/"},
+		{[]string{"edit:a/x/*", "watch:b/*"}, "a/", "a/x/"},
+		{[]string{"edit:a/*", "take_over:**"}, "", "a/"},
+		{nil, "a/", "a/"},
+	} {
+		rs, err := parseRights(c.rights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rs.below("watch", c.prefix); got != c.want {
+			t.Errorf("%q below %q: %q, want %q", c.rights, c.prefix, got, c.want)
+		}
+	}
 	if rights(nil).allows("watch", "a") || rights(nil).some("watch", "") {
 		t.Error("a token without rights gives one")
 	}

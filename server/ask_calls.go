@@ -153,7 +153,7 @@ func (s *Server) callList(c *call, q *locksQuery) (*wire.LockList, error) {
 			return nil, badCursor
 		}
 	}
-	snaps, next, err := s.m.List(c.ctx, prefix, after, q.Limit, func(name string) bool { return c.who.rights.allows(verbWatch, name) })
+	snaps, next, err := s.m.List(c.ctx, c.who.rights.below(verbWatch, prefix), after, q.Limit, func(name string) bool { return c.who.rights.allows(verbWatch, name) })
 	if err != nil {
 		return nil, err
 	}

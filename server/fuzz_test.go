@@ -131,6 +131,9 @@ func FuzzRights(f *testing.F) {
 			if rs.allows(verb, name) && !some {
 				t.Fatalf("%q allows %q, and nothing below %q", text, name, prefix)
 			}
+			if rs.allows(verb, name) && !strings.HasPrefix(name, rs.below(verb, prefix)) {
+				t.Fatalf("%q allows %q, and all is said to be below %q", text, name, rs.below(verb, prefix))
+			}
 			if witness, ok := below(rs[0], segments[:i]); some && ok && !rs.allows(verb, witness) {
 				t.Fatalf("%q allows something below %q, but not %q", text, prefix, witness)
 			}

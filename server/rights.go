@@ -116,6 +116,37 @@ func (rs rights) some(verb, prefix string) bool {
 	})
 }
 
+// below is the longest prefix, not shorter than the given one, below which all is with which one may do verb: nobody has to look elsewhere.
+func (rs rights) below(verb, prefix string) string {
+	found, longest := false, ""
+	for _, r := range rs {
+		if !r.grants(verb) || !(rights{r}).some(verb, prefix) {
+			continue
+		}
+		literal := ""
+		for i, segment := range r.segments {
+			if segment == "*" || i == len(r.segments)-1 && !r.rest {
+				break // the last one is the resource itself
+			}
+			literal += segment + "/"
+		}
+		if found {
+			literal = common(literal, longest)
+		}
+		found, longest = true, literal
+	}
+	return max(longest, prefix) // both begin alike, so the greater is the longer
+}
+
+// common is what two prefixes begin with, in whole segments.
+func common(a, b string) string {
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	return a[:strings.LastIndexByte(a[:i], '/')+1]
+}
+
 // verbs lists what one may do at all, for the page to know what to offer.
 func (rs rights) verbs() []string {
 	list := []string{}
