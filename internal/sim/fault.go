@@ -17,9 +17,11 @@ var faults = []fault{
 	{"outage", (*world).storeOutage},
 	{"slow", (*world).slowStore},
 	{"unknown", (*world).unknownOutcomes},
+	{"flaky", (*world).flakyStore},
 	{"cut store", (*world).cutStore},
 	{"cut", (*world).cutPage},
 	{"cut all", (*world).cutPages},
+	{"flap", (*world).flap},
 	{"reset", (*world).reset},
 	{"sleep", (*world).sleepPage},
 	{"crash", (*world).crashPage},
@@ -102,6 +104,14 @@ func (w *world) unknownOutcomes() {
 	w.in(d, func() { w.mu.Lock(); w.disk.unknown = 0; w.mu.Unlock() })
 }
 
+func (w *world) flakyStore() {
+	w.mu.Lock()
+	w.count.Outages++
+	d := min(w.about(30*time.Second), 110*time.Second)
+	w.mu.Unlock()
+	w.ail(d)
+}
+
 // hardReturn makes pages come back, to a node that has just started or when their time is all but over, and the store is not well just then:
 // as where what had cut them off had to do with what ails it.
 func (w *world) hardReturn() {
@@ -157,8 +167,8 @@ func (w *world) cutPage() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := w.about(20 * time.Second)
-	if w.chance(0.5) { // comes back when its time is just over, or nearly
-		d = w.between(w.style.ttl-4*time.Second, w.style.ttl+4*time.Second)
+	if w.chance(0.5) { // comes back when its time is just over, or nearly, or when somebody else has just been let in
+		d = w.between(w.style.ttl-4*time.Second, w.style.ttl+12*time.Second)
 	}
 	w.page().cut(w.pick(3), d)
 }
@@ -172,6 +182,25 @@ func (w *world) cutPages() {
 	}
 }
 
+// flap gives a page a bad line for a while: each way is cut now and then, and what is held up comes through later.
+func (w *world) flap() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := w.page()
+	w.count.Cuts++
+	end := time.Now().Add(min(10*time.Second+w.about(40*time.Second), 100*time.Second))
+	var turn func()
+	turn = func() {
+		left := time.Until(end)
+		p.cutUp, p.cutDown = left > 0 && w.chance(0.5), left > 0 && w.chance(0.5)
+		p.through()
+		if left > 0 {
+			w.later(min(left, w.about(5*time.Second)), turn)
+		}
+	}
+	turn()
+}
+
 // cut stops the network of a page, in one direction or both, for a while.
 func (p *page) cut(how int, d time.Duration) {
 	p.w.count.Cuts++
@@ -181,6 +210,10 @@ func (p *page) cut(how int, d time.Duration) {
 
 func (p *page) mend() {
 	p.cutUp, p.cutDown = false, false
+	p.through()
+}
+
+func (p *page) through() {
 	for _, l := range []*link{p.l, p.old} {
 		if l != nil {
 			l.mended()

@@ -12,7 +12,7 @@ type link struct {
 	// Guarded by w.mu, which the methods want held.
 	over           bool
 	lastUp, lastDn time.Time
-	held           []func() // what waits for a cut to be mended
+	held           []late // what waits for a cut to be mended
 }
 
 func newLink(p *page, to *process) *link {
@@ -62,10 +62,15 @@ func (l *link) toPage(m *message) {
 type way int
 
 const (
-	up     way = iota // to the node
-	down              // to the page
-	mended            // to the node, past what is cut
+	up   way = iota // to the node
+	down            // to the page
 )
+
+// late is a message that is held up.
+type late struct {
+	to way
+	f  func()
+}
 
 // deliver calls f when the message arrives.
 func (l *link) deliver(to way, f func()) {
@@ -77,19 +82,19 @@ func (l *link) deliver(to way, f func()) {
 		switch {
 		case l.w.done:
 		case to == up && l.p.cutUp, to == down && l.p.cutDown:
-			l.held = append(l.held, f)
+			l.held = append(l.held, late{to, f})
 		default:
 			f()
 		}
 	})
 }
 
-// mended lets what was held up through, if the connection has survived.
+// mended lets what was held up through, unless that way is still cut, and if the connection has survived.
 func (l *link) mended() {
 	held := l.held
 	l.held = nil
-	for _, f := range held {
-		l.deliver(mended, f)
+	for _, m := range held {
+		l.deliver(m.to, m.f)
 	}
 }
 

@@ -6,7 +6,7 @@ import "time"
 func (w *world) drawStyle() style {
 	pick := func(list ...time.Duration) time.Duration { return list[w.pick(len(list))] }
 	s := style{
-		ttl:   pick(10*time.Second, 10*time.Second, 30*time.Second),
+		ttl:   pick(10*time.Second, 30*time.Second),
 		hosts: 1, shared: w.cfg.Shared, pages: 2 + w.pick(7), resources: 1 + w.pick(2),
 		delay: pick(time.Millisecond, 5*time.Millisecond, 50*time.Millisecond, 500*time.Millisecond),
 		disk:  pick(100*time.Microsecond, time.Millisecond, 20*time.Millisecond, 200*time.Millisecond),
@@ -30,7 +30,7 @@ func (w *world) drawStyle() style {
 	if w.chance(0.4) {
 		s.hidden = 0.2
 	}
-	n := 1 + w.pick(5)
+	n := 1 + w.pick(6)
 	for _, i := range w.rng.Perm(len(faults))[:n] {
 		s.faults = append(s.faults, faults[i])
 	}
@@ -133,7 +133,22 @@ func (w *world) host() *host {
 	return w.hosts[w.pick(len(w.hosts))]
 }
 
-func (w *world) page() *page { return w.pages[w.pick(len(w.pages))] }
+// page draws one: half of the time one that edits, if there is any, since that is where most is at stake.
+func (w *world) page() *page {
+	list := w.pages
+	if w.chance(0.5) {
+		var edit []*page
+		for _, p := range w.pages {
+			if p.fence != 0 {
+				edit = append(edit, p)
+			}
+		}
+		if len(edit) > 0 {
+			list = edit
+		}
+	}
+	return list[w.pick(len(list))]
+}
 
 // in does f after about a time, if the world goes on.
 func (w *world) in(d time.Duration, f func()) {
