@@ -45,7 +45,10 @@ func Start(profile string) (*Browser, error) {
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.WindowSize(1000, 720), chromedp.Flag("lang", "en-GB"),
 		chromedp.Flag("password-store", "basic"), chromedp.Flag("force-color-profile", "srgb"),
-		chromedp.Flag("disable-features", "Translate,OptimizationHints,MediaRouter"),
+		// What begins with "WebUI", "InitialWebUI" and "Preload" draws parts of a window that nobody sees, each in a process of its own: as much
+		// work as all our pages.
+		chromedp.Flag("disable-features", "Translate,OptimizationHints,MediaRouter,"+
+			"WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIReloadButton,InitialWebUI,PreloadTopChromeWebUI"),
 	}
 	for _, name := range []string{
 		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
