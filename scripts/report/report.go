@@ -26,6 +26,7 @@ type event struct {
 type run struct {
 	pkg, test string
 	began     time.Time
+	paused    bool // a parallel test that waits for its turn
 	output    []string
 }
 
@@ -84,6 +85,14 @@ func (r *report) take(e event) {
 	switch e.Action {
 	case "start", "run":
 		r.open[key] = &run{pkg: e.Package, test: e.Test, began: time.Now()}
+	case "pause":
+		if o := r.open[key]; o != nil {
+			o.paused = true
+		}
+	case "cont":
+		if o := r.open[key]; o != nil {
+			o.paused, o.began = false, time.Now()
+		}
 	case "output":
 		if o := r.open[key]; o != nil {
 			o.output = append(o.output, e.Output)
@@ -211,7 +220,7 @@ func (r *report) progress(silence time.Duration) {
 	}
 	var now []string
 	for _, o := range r.open {
-		if o.test != "" && !strings.Contains(o.test, "/") {
+		if o.test != "" && !o.paused && !strings.Contains(o.test, "/") {
 			now = append(now, fmt.Sprintf("%s.%s (%s)", short(o.pkg), o.test, time.Since(o.began).Round(time.Second)))
 		}
 	}

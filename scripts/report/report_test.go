@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestVerdict(t *testing.T) {
@@ -51,5 +52,26 @@ func TestVerdict(t *testing.T) {
 				t.Errorf("prints the output of a test that passed:\n%s", &out)
 			}
 		})
+	}
+}
+
+// What still runs is said with how long it has run. A parallel test that waits for the others of its package does not run.
+func TestProgress(t *testing.T) {
+	var out strings.Builder
+	r := newReport(&out)
+	took := func(events ...string) {
+		for _, e := range events {
+			action, test, _ := strings.Cut(e, " ")
+			r.take(event{Action: action, Package: "github.com/editlock/editlock/web", Test: test})
+		}
+	}
+	took("run TestWaits", "run TestResumed", "run TestLong", "pause TestWaits", "pause TestResumed")
+	for _, o := range r.open {
+		o.began = o.began.Add(-time.Hour)
+	}
+	took("cont TestResumed")
+	r.progress(0)
+	if got := out.String(); !strings.Contains(got, "now: web.TestLong (1h0m0s), web.TestResumed (0s)\n") {
+		t.Error(got)
 	}
 }
