@@ -27,6 +27,7 @@ func manyRequests(s *setup) {
 // nobody waits for a confirmation that does not come.
 // Faults: Q3
 func TestProgramGivesUpAsItIsGranted(t *testing.T) {
+	t.Parallel()
 	w := start(t, manyRequests)
 	ana, ben, cleo := w.asker("ana"), w.asker("ben"), w.asker("cleo")
 	const rounds = 40

@@ -113,6 +113,7 @@ func TestRepeatedResumeGetsTheSameAnswer(t *testing.T) {
 }
 
 func TestBye(t *testing.T) {
+	t.Parallel()
 	w := start(t)
 	c := w.connect()
 	hello := c.hello(access("ana"), "")

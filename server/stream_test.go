@@ -333,6 +333,7 @@ func TestStreamReaderThatNeverReads(t *testing.T) {
 
 // Under a base and over HTTP/2, as browsers meet it behind TLS.
 func TestStreamOverHTTP2(t *testing.T) {
+	t.Parallel()
 	m := open(t)
 	s, err := server.New(m, server.Options{
 		Access: server.Access{Keys: wire.Keys{appKey}, Issuer: "app", Audience: "editlock"}, LockKey: lockKey, Logger: slog.New(slog.DiscardHandler),

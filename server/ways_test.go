@@ -20,6 +20,7 @@ const withoutFrames = `^(TestWithoutWebSocket|TestStream.*|TestPoll.*|TestHandsh
 // long polls.
 // Faults: W6
 func TestWithoutWebSocket(t *testing.T) {
+	t.Parallel()
 	for _, way := range []string{"stream", "poll"} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()

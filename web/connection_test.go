@@ -64,6 +64,7 @@ func helloes(p *peer) (n int) {
 
 // A broken client does not come back by itself, and does when its person asks.
 func TestProtocolErrorIsNotRepeated(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	tab := chrome.Page(t)
 	tab.Open(p.page("/", scripts(openOne)))
@@ -81,6 +82,7 @@ func TestProtocolErrorIsNotRepeated(t *testing.T) {
 
 // An attempt whose answer is lost is repeated with the same nonce; after an answer there is another.
 func TestNonceOfARepeat(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	tab := chrome.Page(t)
 	tab.Open(p.page("/", scripts(openOne)))
@@ -118,6 +120,7 @@ func TestNonceOfARepeat(t *testing.T) {
 
 // A server that says nothing any more: the watchdog of the last ping lets the page reconnect. Faults: W1
 func TestWatchdog(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	p.heartbeat = 0.3
 	tab := chrome.Page(t)
@@ -183,6 +186,7 @@ func TestMove(t *testing.T) {
 
 // The server has forgotten the session: the page starts a new one on the same connection, and says what it lost.
 func TestResumeRefused(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	tab := chrome.Page(t)
 	tab.Open(p.page("/", scripts(openOne)))

@@ -54,6 +54,7 @@ func TestFallbackEnds(t *testing.T) {
 // A server that is away drives no page into the fallback.
 // Faults: W1, W6
 func TestFallbackIsNotForAServerThatIsDown(t *testing.T) {
+	t.Parallel()
 	p, url := opened(t, "")
 	p.down = true
 	tab := chrome.Page(t)
@@ -99,6 +100,7 @@ func TestFallbackForced(t *testing.T) {
 // An answer that a proxy keeps back is noticed by the silence, and polls get through.
 // Faults: W6
 func TestFallbackKeptBack(t *testing.T) {
+	t.Parallel()
 	p, url := opened(t, "")
 	p.do(func() { p.closed, p.keepsBack = true, true })
 	tab := chrome.Page(t)

@@ -159,6 +159,7 @@ func TestLetInWithFreshContent(t *testing.T) {
 
 // Content that stays old is not given to anybody: the lock goes back, and the page says why.
 func TestStaleContentIsNotEdited(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	p.give("article/42", "Ana")
 	url := p.page("/article", article(`version="17"`, form))

@@ -99,6 +99,7 @@ func TestWhoseFaultIsIt(t *testing.T) {
 
 // A token that was good and is refused now: the person is not logged in any more. Faults: A1
 func TestTokenRefusedLater(t *testing.T) {
+	t.Parallel()
 	p, url := opened(t, "")
 	tab := listening(t)
 	tab.Open(url)

@@ -123,6 +123,7 @@ window.other = editlock.open("article/42", { signal: end.signal });`)+`<script s
 
 // A release that finds no server is done when it is back.
 func TestReleaseWhileAway(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	tab := chrome.Page(t)
 	tab.Open(p.page("/", scripts(openOne)))
@@ -159,6 +160,7 @@ func TestAccessTokenIsRenewed(t *testing.T) {
 
 // Without access tokens nothing is known, and the page keeps asking.
 func TestNoAccessToken(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	tab := chrome.Page(t)
 	tab.Open(p.page("/", `<!doctype html><script type="module">import { editlock } from "/editlock/index.js";

@@ -14,6 +14,7 @@ const withoutFrames = `^(TestWithoutWebSocket|TestFallback.*|TestNeverIdle|TestU
 // opens a connection, over long polls what depends on how connections begin, end, break and come back.
 // Faults: W6
 func TestWithoutWebSocket(t *testing.T) {
+	t.Parallel()
 	for way, run := range map[string]string{
 		"stream": `^Test`,
 		"poll": `^Test(CloseCodes|ProtocolErrorIsNotRepeated|NonceOfARepeat|Watchdog|BeliefComesBackByResumeOnly|Move|ResumeRefused|OldPushIsIgnored` +

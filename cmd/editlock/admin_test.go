@@ -131,6 +131,7 @@ func TestListenerForOperatorsStaysOnThisMachine(t *testing.T) {
 
 // While it drains operators see that it does, until the last page has gone.
 func TestOperatorsSeeTheEnd(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--admin-listen=127.0.0.1:0", "--drain=30s")
 	p := open(t, s)
 	next[*wire.Welcome](t, p, hello(mint(t, "--sub=7", "--name=Ana", "--right=edit:article/*")))

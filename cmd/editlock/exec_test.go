@@ -246,6 +246,7 @@ const stubborn = `trap 'echo asked' TERM; sh -c 'trap "" TERM; sleep 1000' & ech
 
 // Faults: N1, S5. The server is gone for good: before it could be somebody else's, the command is stopped, with all that it has started.
 func TestExecStopsTheCommandWhenTheServerIsGone(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--ttl=10s")
 	ana := s.hold(t, s.asUser(t, "1", "Ana"), []string{"--kill-after=1s"}, stubborn)
 	child := ana.next("child")
@@ -281,6 +282,7 @@ func TestExecStopsTheCommandWhenTheLockIsTakenAway(t *testing.T) {
 
 // Faults: B8. exec itself is killed: the command is told, and the lock is free when its time is over.
 func TestExecKilled(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--ttl=10s")
 	ana := s.hold(t, s.asUser(t, "1", "Ana"), nil, `echo in $$; exec sleep 1000`)
 	pid := ana.next("in")
@@ -297,6 +299,7 @@ func TestExecKilled(t *testing.T) {
 
 // Faults: B10. exec was stopped for longer than the session lives, and somebody else was let in: when it goes on it stops the command.
 func TestExecStoppedForLong(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--ttl=10s")
 	ana := s.hold(t, s.asUser(t, "1", "Ana"), nil, `echo in; while :; do sleep 0.1; done`)
 	ana.next("in")
@@ -311,6 +314,7 @@ func TestExecStoppedForLong(t *testing.T) {
 
 // Faults: N1. A server that is restarted in time costs the command nothing, and its lock token is renewed.
 func TestExecOutlivesARestart(t *testing.T) {
+	t.Parallel()
 	store := "--store=sqlite:" + filepath.Join(t.TempDir(), "locks.db")
 	s := serve(t, store, "--ttl=30s")
 	ana := s.hold(t, s.asUser(t, "1", "Ana"), nil,
@@ -385,6 +389,7 @@ func TestExecSaysWhatIsWrong(t *testing.T) {
 
 // The exit code of a server that is not there.
 func TestExecWithoutServer(t *testing.T) {
+	t.Parallel()
 	env := []string{"EDITLOCK_SERVER=http://127.0.0.1:1/editlock", "EDITLOCK_TOKEN=" + mint(t, "--sub=1")}
 	status, _, stderr := run(t, env, "exec", "article/42", "--", "true")
 	if status != exitUnreachable || !strings.Contains(stderr, "no lock server answers") {

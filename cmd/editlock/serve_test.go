@@ -191,6 +191,7 @@ func TestForeignTokenIsRefused(t *testing.T) {
 
 // Faults: N3
 func TestTerminateDrains(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--drain=3s", "--log-format=json")
 	p := open(t, s)
 	next[*wire.Welcome](t, p, hello(mint(t, "--sub=7")))
@@ -224,6 +225,7 @@ func TestTerminateDrains(t *testing.T) {
 
 // A page that moved is not waited for: the drain is over when the last one has gone.
 func TestDrainEndsWithTheLastPage(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--drain=30s")
 	p := open(t, s)
 	next[*wire.Welcome](t, p, hello(mint(t, "--sub=7")))
@@ -238,6 +240,7 @@ func TestDrainEndsWithTheLastPage(t *testing.T) {
 }
 
 func TestSecondSignalStopsAtOnce(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--drain=30s")
 	p := open(t, s)
 	next[*wire.Welcome](t, p, hello(mint(t, "--sub=7")))

@@ -82,6 +82,7 @@ func (v visitor) unharmed() {
 
 // Every button, on both sides, in a real browser: the usual design fails as its README says, and editlock does not.
 func TestButtons(t *testing.T) {
+	t.Parallel()
 	url, _ := start(t)
 	v := visit(t, url)
 
@@ -154,6 +155,7 @@ func TestButtons(t *testing.T) {
 
 // The plain demo: two windows on one article.
 func TestTwoWindows(t *testing.T) {
+	t.Parallel()
 	url, _ := start(t)
 	b := browser.Launch(t)
 	list, ana, ben := b.Page(t), b.Page(t), b.Page(t)
@@ -191,6 +193,7 @@ func TestTwoWindows(t *testing.T) {
 
 // "Start over" gives back what anybody holds, and begins with the first text, whatever was typed, saved or kept.
 func TestStartOver(t *testing.T) {
+	t.Parallel()
 	url, s := start(t)
 	v := visit(t, url)
 	v.press("close")
@@ -237,6 +240,7 @@ func TestStartOver(t *testing.T) {
 
 // A server that is away answers in no JSON: the page says what that means.
 func TestSaveWithoutServer(t *testing.T) {
+	t.Parallel()
 	url, _ := start(t)
 	ana := browser.Launch(t).Page(t)
 	ana.Open(url + "articles/43?as=Ana")

@@ -8,6 +8,7 @@ import (
 // In the seconds after the holder's tab was closed the holder has no page. Whatever is pressed then shows on both sides
 // what it did, and to whom.
 func TestButtonsAfterClose(t *testing.T) {
+	t.Parallel()
 	url, _ := start(t)
 	v := visit(t, url)
 	v.Eval(`void (window.marks = [], [...document.querySelectorAll(".pane")].forEach(pane => new MutationObserver(() => {
@@ -45,6 +46,7 @@ func TestButtonsAfterClose(t *testing.T) {
 
 // A message that is none, twice in a row: the second is sent when the page is back.
 func TestMalformedTwice(t *testing.T) {
+	t.Parallel()
 	url, _ := start(t)
 	v := visit(t, url)
 	v.press("malformed")
