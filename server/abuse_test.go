@@ -319,7 +319,7 @@ func (w *world) deafHolder() *raw {
 	go func() {
 		often := time.NewTicker(5 * time.Millisecond)
 		defer often.Stop()
-		for n := 1; say(fmt.Sprintf(`{"type":"pong","ping":%d}`, n)); n = n%50 + 1 {
+		for n := 1; say(fmt.Sprintf(`{"type":"pong","ping":%d}`, n)); n = n%20 + 1 {
 			<-often.C
 		}
 	}()

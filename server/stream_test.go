@@ -272,15 +272,19 @@ func (w *world) deafStream() (*raw, *stream) {
 	s.key = opened.Key
 	fence := s.frame(2).(*wire.OK).Snapshot.Mine.Fence
 	s.post(1, 204, `{"id":3,"type":"watch","prefix":""}`, fmt.Sprintf(`{"id":4,"type":"confirm","resource":"article/42","fence":%d}`, fence))
+	var pongs [][]byte // to every ping that may come: one after the other would be late on a loaded machine
+	for n := range 100 {
+		pongs = append(pongs, fmt.Appendf(nil, `{"type":"pong","ping":%d}`, n+1))
+	}
 	ended := make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())
 	w.Cleanup(func() { cancel(); <-ended })
 	go func() {
 		defer close(ended)
-		often := time.NewTicker(5 * time.Millisecond)
+		often := time.NewTicker(50 * time.Millisecond)
 		defer often.Stop()
-		for n := int64(1); ; n++ {
-			body := wire.EncodePost(wire.StreamHead{Key: s.key, Post: n + 1}, fmt.Appendf(nil, `{"type":"pong","ping":%d}`, n%50+1))
+		for n := int64(2); ; n++ {
+			body := wire.EncodePost(wire.StreamHead{Key: s.key, Post: n}, pongs...)
 			r, _ := http.NewRequestWithContext(ctx, http.MethodPost, s.base+"/v1/stream/"+s.name, bytes.NewReader(body))
 			resp, err := s.http.Do(r)
 			if err != nil {
