@@ -104,13 +104,10 @@ func TestFiveThousandConnectionsClosedAtOnce(t *testing.T) {
 	each(t, n, func(i int) (err error) {
 		gate <- struct{}{}
 		defer func() { <-gate }()
-		if pages[i], err = patiently(ctx, s.url(), token(fmt.Sprint("user", i))); err != nil {
+		if pages[i], err = ask(ctx, s.url(), token(fmt.Sprint("user", i)), article(i)); err != nil {
 			return err
 		}
-		if _, err := pages[i].Acquire(ctx, article(i), true); err != nil {
-			return err
-		}
-		_, err = pages[i].AwaitHeld(ctx, article(i))
+		_, err = await(ctx, pages[i], article(i), holds)
 		return err
 	})
 	for _, p := range pages {
@@ -127,14 +124,14 @@ func TestFiveThousandConnectionsClosedAtOnce(t *testing.T) {
 			if err := pause(ctx, 200*time.Millisecond); err != nil { // a connection has 20 messages a second
 				return err
 			}
-			if _, err := newcomers[k].Acquire(ctx, article(i), true); err != nil {
+			if err := acquire(ctx, newcomers[k], article(i)); err != nil {
 				return err
 			}
-			fence, err := newcomers[k].AwaitHeld(ctx, article(i))
+			got, err := await(ctx, newcomers[k], article(i), holds)
 			if err != nil {
 				return err
 			}
-			if _, err := newcomers[k].Release(ctx, article(i), fence, ""); err != nil {
+			if err := giveBack(ctx, newcomers[k], article(i), got.Mine.Fence); err != nil {
 				return err
 			}
 		}
@@ -188,30 +185,29 @@ func TestSaveThenLeave(t *testing.T) {
 		gate <- struct{}{}
 		defer func() { <-gate }()
 		resource := article(i)
-		p, err := patiently(ctx, url, token(fmt.Sprint("user", i)))
+		p, err := ask(ctx, url, token(fmt.Sprint("user", i)), resource)
 		if err != nil {
 			return err
 		}
-		if _, err := p.Acquire(ctx, resource, true); err != nil {
-			return err
-		}
-		fence, err := p.AwaitHeld(ctx, resource)
+		got, err := await(ctx, p, resource, holds)
 		if err != nil {
 			return err
 		}
-		saved := make(chan error, 1)
-		go func() {
+		save := func() error {
 			_, err := p.Do(ctx, func(id int64) wire.Request {
-				return &wire.Changed{ID: id, Target: wire.Target{Resource: resource}, Fence: fence, Version: "2"}
+				return &wire.Changed{ID: id, Target: wire.Target{Resource: resource}, Fence: got.Mine.Fence, Version: "2"}
 			})
-			saved <- err
-		}()
+			return err
+		}
 		if i%2 == 0 {
-			if err := <-saved; err != nil {
+			if err := insist(ctx, p, save); err != nil {
 				return err
 			}
-		} else if err := pause(ctx, time.Duration(rand.IntN(12))*time.Millisecond); err != nil {
-			return err
+		} else {
+			go func() { _ = save() }() // the page leaves in the middle of it
+			if err := pause(ctx, time.Duration(rand.IntN(12))*time.Millisecond); err != nil {
+				return err
+			}
 		}
 		if i%4 < 2 {
 			if err := p.Bye(ctx); err != nil {
@@ -227,14 +223,14 @@ func TestSaveThenLeave(t *testing.T) {
 			newcomer = open(t, url, fmt.Sprint("newcomer", i))
 		}
 		resource := article(i)
-		if _, err := newcomer.Acquire(ctx, resource, true); err != nil {
+		if err := acquire(ctx, newcomer, resource); err != nil {
 			t.Fatal(err)
 		}
-		fence, err := newcomer.AwaitHeld(ctx, resource)
+		got, err := await(ctx, newcomer, resource, holds)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := newcomer.Release(ctx, resource, fence, ""); err != nil {
+		if err := giveBack(ctx, newcomer, resource, got.Mine.Fence); err != nil {
 			t.Fatal(err)
 		}
 	}
