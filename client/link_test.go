@@ -185,3 +185,23 @@ func TestListThatGoesOn(t *testing.T) {
 		cancel()
 	}
 }
+
+// The first attempt to come back leaves a holder half of what is left of its belief; whoever believes nothing takes its time.
+// Faults: W1
+func TestFirstAttemptIsInTime(t *testing.T) {
+	now := lease.Clocks{Mono: time.Hour, Wall: 1000 * time.Hour}
+	s, welcomed := alone(&now)
+	welcomed("r1", held("t1"))
+	s.grab(t)
+	for after, most := range map[time.Duration]time.Duration{0: 4 * time.Second, 24 * time.Second: 1500 * time.Millisecond, 30 * time.Second: 4 * time.Second} {
+		longest := time.Duration(0)
+		now.Mono = time.Hour + after
+		for range 1000 {
+			s.attempts = 0
+			longest = max(longest, s.jitter())
+		}
+		if longest > most || longest < most*9/10 {
+			t.Errorf("%v after the hello: up to %v, want %v", after, longest, most)
+		}
+	}
+}
