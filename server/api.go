@@ -240,9 +240,10 @@ func (s *Server) identify(c *call) error {
 	}
 	id, err := s.opts.Access.verify(strings.TrimSpace(token), c.received)
 	if err != nil {
-		s.log.Info("an access token was refused", "addr", s.address(c.r), "why", err)
+		s.refusedToken(err, "addr", s.address(c.r))
 		return unauthenticated(why(err))
 	}
+	s.unknownRight(id)
 	c.who = id
 	if wait := s.api.users.allow(id.user.ID, c.received); wait > 0 {
 		return tooFast("Too many requests of this user. Try again later.", wait)
@@ -294,7 +295,7 @@ func told(err error) *wire.Error {
 func (s *Server) fail(c *call, err error) wire.Code {
 	e := told(err)
 	if e.Code == wire.UnknownOutcome || e.Code == wire.Unavailable {
-		s.log.Warn("a request failed", "path", clip(c.r.URL.Path), "err", err)
+		s.failedRequest(err, "path", clip(c.r.URL.Path))
 	}
 	p := &wire.Problem{Status: e.Code.Status(), Code: e.Code, Detail: e.Message, RetryAfter: e.RetryAfter}
 	var locked *editlock.LockedError

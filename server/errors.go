@@ -68,7 +68,7 @@ func (c *conn) refuseRequest(id int64, err error) {
 		e.Snapshot, e.Message = &s, lockedMessage(locked.Snapshot)
 	}
 	if e.Code == wire.UnknownOutcome || e.Code == wire.Unavailable {
-		c.srv.log.Warn("a request failed", "conn", c.number, "err", err)
+		c.srv.failedRequest(err, "conn", c.number)
 	}
 	if code != 0 {
 		c.fail(e, code)

@@ -21,13 +21,11 @@ func (c *conn) hello(ctx context.Context, h *wire.Hello) {
 	c.mu.Unlock()
 	id, err := c.srv.opts.Access.verify(h.Token, time.Now())
 	if err != nil {
-		c.srv.log.Info("an access token was refused", "conn", c.number, "addr", c.addr, "why", err)
+		c.srv.refusedToken(err, "conn", c.number, "addr", c.addr)
 		c.fail(&wire.Error{ID: h.ID, Code: wire.Unauthenticated, Message: "The access token was refused: " + why(err) + "."}, wire.CloseTokenRefused)
 		return
 	}
-	if id.unknown != "" {
-		c.srv.log.Warn("an access token has a right whose verb is unknown, and gives nothing", "conn", c.number, "user", id.user.ID, "right", id.unknown)
-	}
+	c.srv.unknownRight(id)
 	c.mu.Lock()
 	c.identity = id // pushes may come before the welcome
 	c.mu.Unlock()
@@ -165,7 +163,7 @@ func (c *conn) renew(r *wire.Token) {
 		err = refuse("it is of another user")
 	}
 	if err != nil {
-		c.srv.log.Info("a fresh access token was refused", "conn", c.number, "addr", c.addr, "why", err)
+		c.srv.refusedToken(err, "conn", c.number, "addr", c.addr, "fresh", true)
 		c.send(&wire.Error{ID: r.ID, Code: wire.Unauthenticated, Message: "The access token was refused: " + why(err) + ". The one before goes on until it expires."})
 		return
 	}

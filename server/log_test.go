@@ -9,7 +9,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/editlock/editlock/server"
 	"github.com/editlock/editlock/wire"
 )
 
@@ -131,4 +133,48 @@ func TestRefusedOriginIsSaidOnce(t *testing.T) {
 	if n := strings.Count(text.String(), "level=WARN"); n > 101 {
 		t.Errorf("%d warnings", n)
 	}
+}
+
+// However many tokens are refused, the log does not grow with them: some lines, and later how many were left out.
+// Faults: A4, A5
+func TestRefusedTokensDoNotFillTheLog(t *testing.T) {
+	var spy *logSpy
+	inBubble(t, func(b *bubble) {
+		var lines []slog.Record
+		eve := b.asker("eve")
+		eve.token += "x"
+		ask := func(times int) (said int) {
+			for range times {
+				eve.bad("GET", "/v1/locks", nil, wire.Unauthenticated)
+			}
+			for len(spy.found) > 0 {
+				if r := <-spy.found; r.Level >= slog.LevelInfo {
+					said++
+					lines = append(lines, r)
+				}
+			}
+			return said
+		}
+		if said := ask(1000); said != 20 {
+			t.Errorf("%d lines for 1000 tokens", said)
+		}
+		<-time.After(time.Minute)
+		if said := ask(1); said != 1 {
+			t.Errorf("%d lines a minute later", said)
+		}
+		left := int64(0)
+		lines[len(lines)-1].Attrs(func(a slog.Attr) bool {
+			if a.Key == "left_out_before" {
+				left = a.Value.Int64()
+			}
+			return true
+		})
+		if left != 980 {
+			t.Errorf("%d are said to have been left out", left)
+		}
+		eve.idle()
+	}, func(o *server.Options) {
+		spy = &logSpy{slog.DiscardHandler, "an access token was refused", make(chan slog.Record, 2000)}
+		o.Logger, o.RequestRate = spy.logger(), 1000
+	})
 }

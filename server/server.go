@@ -31,8 +31,10 @@ type Server struct {
 	wheel     *wheel
 	pool      *pool
 	strangers strangers
-	api       *api
-	tally     *tally
+
+	refusedTokens, unknownRights, failedRequests *sparing // in the log
+	api                                          *api
+	tally                                        *tally
 
 	ctx      context.Context // of the work on requests
 	cancel   context.CancelFunc
@@ -62,6 +64,7 @@ func New(m *editlock.Manager, opts Options) (*Server, error) {
 		m: m, opts: opts, log: opts.Logger, mux: http.NewServeMux(), upgrader: newUpgrader(opts),
 		admission: newAdmission(opts), api: newAPI(opts), wheel: newWheel(opts.Heartbeat), tally: newTally(),
 		conns: map[*conn]struct{}{}, bySession: map[string]*conn{}, streams: map[string]*stream{}, empty: make(chan struct{}),
+		refusedTokens: newSparing(), unknownRights: newSparing(), failedRequests: newSparing(),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.pool = newPool(s.ctx)
