@@ -38,6 +38,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -56,9 +57,11 @@ type Options struct {
 	// Timeout bounds every call that does not wait its turn, the time without a connection included: Open, Try, Watch,
 	// Changed, Release and Close. 0 means 10 s.
 	Timeout time.Duration
-	// Dial makes network connections. nil means a net.Dialer. Where WebSockets do not get through, HTTP goes by the proxy that the environment
-	// names (HTTPS_PROXY), if any, which is dialled likewise.
+	// Dial makes network connections. nil means a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Proxy says by which proxy HTTP goes, as http.Transport has it, where no WebSocket gets through. WebSockets are dialled directly. nil means
+	// the one that the environment names (HTTPS_PROXY), if any.
+	Proxy func(*http.Request) (*url.URL, error)
 	// TLS is for https. nil means the defaults.
 	TLS *tls.Config
 	// Logger is told, at Warn, why there is no connection, and at Debug when one begins and ends. nil means slog.Default(). No token is logged.
@@ -88,6 +91,9 @@ func (o Options) withDefaults() (Options, []*url.URL, error) {
 	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
+	}
+	if o.Proxy == nil {
+		o.Proxy = http.ProxyFromEnvironment
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -39,6 +39,9 @@ func openSocket(ctx context.Context, l *link, hello func() ([]byte, error)) (car
 	o := &l.s.opts
 	raw, err := dial(ctx, o, l.base)
 	if err != nil {
+		if proxied(o, l.base) {
+			err = blocked{err} // only the proxy may know the way
+		}
 		return nil, err
 	}
 	// The library would wait for its own timeout, and leave a goroutine behind: so the connection is closed under it.
@@ -75,6 +78,12 @@ func openSocket(ctx context.Context, l *link, hello func() ([]byte, error)) (car
 		return nil, blocked{err}
 	}
 	return k, nil
+}
+
+// proxied reports whether HTTP goes to a server by a proxy.
+func proxied(o *Options, base *url.URL) bool {
+	proxy, err := o.Proxy(&http.Request{URL: base})
+	return err == nil && proxy != nil
 }
 
 // dial makes the network connection to a server.

@@ -42,7 +42,7 @@ type stream struct {
 func newHTTP(o *Options) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, DialContext: o.Dial, TLSClientConfig: o.TLS.Clone(), TLSHandshakeTimeout: helloTimeout,
+			Proxy: o.Proxy, DialContext: o.Dial, TLSClientConfig: o.TLS.Clone(), TLSHandshakeTimeout: helloTimeout,
 			ForceAttemptHTTP2: true, DisableCompression: true, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -71,6 +73,27 @@ func TestSessionWithoutWebSocket(t *testing.T) {
 			}})
 		})
 	}
+}
+
+// A program in a network whose only way out is a proxy for HTTP.
+// Faults: W6
+func TestOnlyByAProxy(t *testing.T) {
+	virtual(t, roomy, func(t *testing.T, w *world) {
+		ana := w.session("1", "Ana", func(o *client.Options) {
+			o.Servers = []string{"http://lock.test/"}
+			o.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test:3128"})
+			o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				if address != "proxy.test:3128" {
+					return nil, errors.New("no route to host")
+				}
+				return w.net.dial(ctx, network, address)
+			}
+		})
+		a := w.acquire(ana)
+		w.net.reset()
+		pass(time.Minute)
+		w.holds(a)
+	})
 }
 
 // Faults: W6
