@@ -45,6 +45,8 @@ func checkGroup(g Group) error {
 		switch {
 		case len(op.Data) > MaxData:
 			return fmt.Errorf("%w: %d bytes of data under %q, at most %d", ErrTooLarge, len(op.Data), op.Key, MaxData)
+		case op.Keep && (op.Delete || op.Data != nil || !op.Due.IsZero()):
+			return fmt.Errorf("%w: %q is to be kept, and written or deleted too", ErrInvalid, op.Key)
 		case op.Expect < 0:
 			return fmt.Errorf("%w: revision %d expected of %q", ErrInvalid, op.Expect, op.Key)
 		}

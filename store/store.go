@@ -63,11 +63,13 @@ type Record struct {
 }
 
 // Op is one compare-and-swap: the record under Key must have revision Expect (0: there must be none),
-// and is then replaced, or deleted. Expect 0 with Delete writes nothing: it only demands that there is no record.
+// and is then replaced, deleted, or kept as it is. Keep, and Expect 0 with Delete, write nothing: they only demand that
+// nobody has written this record meanwhile, or that there is none.
 type Op struct {
 	Key    string
 	Expect int64
 	Delete bool
+	Keep   bool
 	Due    time.Time // zero: never due
 	Data   []byte
 }
@@ -103,6 +105,15 @@ type Store interface {
 	// Due returns records due at or before t, the earliest first (by key among equals), at most limit
 	// (0 or less: none).
 	Due(ctx context.Context, t time.Time, limit int) ([]Record, error)
+	// Alone reports whether nobody else can write to these records while this Store is open. Then whoever writes
+	// through it knows all that is written, and need neither watch nor ask for changes.
+	Alone() bool
+	// Changes returns records that were written after revision after and whose key starts with one of the prefixes, each
+	// as it is now, in the order of their revisions; and the revision up to which that is complete, from which to ask next time:
+	// whatever is written later gets one above it, even what is under way now. After limit records, and those that
+	// have the last one's revision, it stops there. A negative after asks for the revision alone.
+	// Whatever was written before the call is in it; that a record was deleted, it does not tell.
+	Changes(ctx context.Context, after int64, limit int, prefixes ...string) (changed []Record, upTo int64, err error)
 	// Watch calls hint with keys that have probably changed, until ctx is done. Hints may be lost, doubled, or about this
 	// process's own writes: they only say that a look is worth while. hint must not block. Watch blocks,
 	// and returns the error of ctx, or ErrClosed.

@@ -25,6 +25,13 @@ type Store struct {
 	records map[string]store.Record // what there is
 	keys    []string                // its keys, in order
 	due     []due                   // those that have a due time, by it
+	written []written               // in the order of the revisions; of the same key, the last one counts
+}
+
+// written says that a key was.
+type written struct {
+	rev int64
+	key string
 }
 
 var _ store.Store = (*Store)(nil)
@@ -88,6 +95,9 @@ func (s *Store) group(g store.Group) (int64, error) {
 	}
 	s.last = rev
 	for _, op := range g {
+		if op.Keep {
+			continue
+		}
 		if op.Delete {
 			s.remove(op.Key)
 			continue
@@ -113,6 +123,10 @@ func (s *Store) put(r store.Record) {
 		s.due = slices.Insert(s.due, i, due{r.Due, r.Key})
 	}
 	s.records[r.Key] = r
+	if len(s.written) > 2*len(s.records)+100 {
+		s.written = slices.DeleteFunc(s.written, func(w written) bool { return s.records[w.key].Rev != w.rev })
+	}
+	s.written = append(s.written, written{r.Rev, r.Key})
 }
 
 func (s *Store) remove(key string) {
@@ -177,6 +191,34 @@ func (s *Store) Due(ctx context.Context, t time.Time, limit int) ([]store.Record
 		list = append(list, s.records[d.key])
 	}
 	return list, nil
+}
+
+// Alone reports false: several may use one Store.
+func (s *Store) Alone() bool { return false }
+
+// Changes returns what was written after a revision.
+func (s *Store) Changes(ctx context.Context, after int64, limit int, prefixes ...string) ([]store.Record, int64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.usable(ctx); err != nil {
+		return nil, 0, err
+	}
+	if after < 0 {
+		return nil, s.last, nil
+	}
+	var list []store.Record
+	i, _ := slices.BinarySearchFunc(s.written, after+1, func(w written, rev int64) int { return cmp.Compare(w.rev, rev) })
+	for _, w := range s.written[i:] {
+		r := s.records[w.key]
+		if r.Rev != w.rev || !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(w.key, p) }) {
+			continue
+		}
+		if n := len(list); n >= max(limit, 1) && list[n-1].Rev < r.Rev {
+			return list, list[n-1].Rev, nil
+		}
+		list = append(list, r)
+	}
+	return list, s.last, nil
 }
 
 // Watch calls hint with every key that is written.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/editlock/editlock/store"
@@ -14,8 +16,8 @@ const readers = 4
 
 // reader reads on connections of its own, beside the writer and never waiting for it.
 type reader struct {
-	db             *sql.DB
-	get, list, due *sql.Stmt
+	db                              *sql.DB
+	get, list, due, changes, newest *sql.Stmt
 }
 
 func openReader(ctx context.Context, path string) (_ *reader, err error) {
@@ -34,6 +36,9 @@ func openReader(ctx context.Context, path string) (_ *reader, err error) {
 		{&r.get, "SELECT key, rev, due, data FROM records WHERE key = ?"},
 		{&r.list, "SELECT key, rev, due, data FROM records WHERE key > ? AND key >= ? AND (? IS NULL OR key < ?) ORDER BY key LIMIT ?"},
 		{&r.due, "SELECT key, rev, due, data FROM records WHERE due IS NOT NULL AND due <= ? ORDER BY due, key LIMIT ?"},
+		// Without an index, which every write would have to keep: nobody needs to ask, see Alone.
+		{&r.changes, "SELECT key, rev, due, data FROM records WHERE rev > ? ORDER BY rev, key"},
+		{&r.newest, "SELECT COALESCE(MAX(rev), 0) FROM records"},
 	} {
 		if *s.to, err = r.db.PrepareContext(ctx, s.sql); err != nil {
 			return nil, err
@@ -70,6 +75,41 @@ func (s *Store) Due(ctx context.Context, t time.Time, limit int) ([]store.Record
 	return s.query(ctx, s.reader.due, limit, t.UnixMicro(), limit)
 }
 
+// Alone reports true: the file is this process's alone.
+func (s *Store) Alone() bool { return true }
+
+// Changes returns what was written after a revision. It reads the whole file; see Alone.
+func (s *Store) Changes(ctx context.Context, after int64, limit int, prefixes ...string) (list []store.Record, upTo int64, err error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, 0, err
+	}
+	defer s.calls.Done()
+	bounded, cancel := context.WithTimeout(ctx, s.lim.timeout)
+	defer cancel()
+	if after < 0 {
+		err = s.reader.newest.QueryRowContext(bounded).Scan(&upTo)
+	} else {
+		// One writes at a time, so that whatever comes later gets a higher revision.
+		err = scan(bounded, s.reader.changes, []any{after}, func(r store.Record) (more bool) {
+			if !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(r.Key, p) }) {
+				return true
+			}
+			if n := len(list); n >= max(limit, 1) && list[n-1].Rev < r.Rev {
+				return false
+			}
+			list = append(list, r)
+			return true
+		})
+		if upTo = after; len(list) > 0 {
+			upTo = list[len(list)-1].Rev
+		}
+	}
+	if err != nil {
+		return nil, 0, s.fail(ctx, err)
+	}
+	return list, upTo, nil
+}
+
 // endOf returns the first key after all that start with prefix; nil if there is none.
 func endOf(prefix string) []byte {
 	end := []byte(prefix)
@@ -93,29 +133,36 @@ func (s *Store) query(ctx context.Context, stmt *sql.Stmt, limit int, args ...an
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.lim.timeout)
 	defer cancel()
-	list, err := scan(bounded, stmt, args)
+	var list []store.Record
+	err := scan(bounded, stmt, args, func(r store.Record) bool {
+		list = append(list, r)
+		return true
+	})
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
 	return list, nil
 }
 
-func scan(ctx context.Context, stmt *sql.Stmt, args []any) (list []store.Record, err error) {
+// scan gives take each record that a statement returns, as long as it wants more.
+func scan(ctx context.Context, stmt *sql.Stmt, args []any, take func(store.Record) (more bool)) (err error) {
 	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var r store.Record
 		var due sql.NullInt64
 		if err := rows.Scan(&r.Key, &r.Rev, &due, &r.Data); err != nil {
-			return nil, err
+			return err
 		}
 		if due.Valid {
 			r.Due = time.UnixMicro(due.Int64).UTC()
 		}
-		list = append(list, r)
+		if !take(r) {
+			return nil
+		}
 	}
-	return list, rows.Err()
+	return rows.Err()
 }

@@ -313,7 +313,7 @@ func isRefusal(err error) bool {
 
 func (w *writer) op(rev int64, op *store.Op) error {
 	key := []byte(op.Key)
-	if op.Expect >= rev || op.Expect == 0 && op.Delete {
+	if op.Expect >= rev || op.Expect == 0 && op.Delete || op.Keep {
 		return w.without(op, key)
 	}
 	var due any
@@ -344,8 +344,8 @@ func (w *writer) op(rev int64, op *store.Op) error {
 	return err
 }
 
-// without judges an operation that writes nothing: one that demands that there is no record, and one whose record
-// has a revision that the sequence has not reached.
+// without judges an operation that writes nothing: one that demands a record as it is, or that there is none, and one
+// whose record has a revision that the sequence has not reached.
 func (w *writer) without(op *store.Op, key []byte) error {
 	var have int64
 	err := w.present.QueryRow(key).Scan(&have)
@@ -358,7 +358,7 @@ func (w *writer) without(op *store.Op, key []byte) error {
 	switch {
 	case have != op.Expect:
 		return store.ErrConflict
-	case op.Expect > 0:
+	case op.Expect > 0 && !op.Keep:
 		return fmt.Errorf("%w: %q has %d, the sequence is at %d", store.ErrRevision, op.Key, have, w.last)
 	}
 	return nil

@@ -113,6 +113,9 @@ func testModel(t *testing.T, e Engine) {
 			}
 			last = r.Rev
 			for _, op := range batch[i] {
+				if op.Keep {
+					continue
+				}
 				if op.Delete {
 					delete(model, op.Key)
 				} else {
@@ -136,8 +139,11 @@ func randomBatch(rnd *rand.Rand, model map[string]store.Record) []store.Group {
 			if rnd.IntN(8) == 0 {
 				op.Expect = max(0, op.Expect+rnd.Int64N(3)-1)
 			}
-			if rnd.IntN(2) == 0 {
+			switch rnd.IntN(5) {
+			case 0, 1:
 				op.Due = time.UnixMicro(rnd.Int64N(100))
+			case 2:
+				op = store.Op{Key: op.Key, Expect: op.Expect, Keep: true}
 			}
 			g = append(g, op)
 		}

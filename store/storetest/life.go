@@ -186,12 +186,13 @@ func testWatch(t *testing.T, e Engine) {
 // calls is every method that takes a context.
 func calls(s store.Store) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"Get":   func(ctx context.Context) error { _, err := s.Get(ctx, "k"); return err },
-		"List":  func(ctx context.Context) error { _, err := s.List(ctx, "", "", 1); return err },
-		"Due":   func(ctx context.Context) error { _, err := s.Due(ctx, time.Now(), 1); return err },
-		"Watch": func(ctx context.Context) error { return s.Watch(ctx, func(string) {}) },
-		"Raise": func(ctx context.Context) error { return s.Raise(ctx, 1) },
-		"Now":   func(ctx context.Context) error { _, err := s.Now(ctx); return err },
+		"Get":     func(ctx context.Context) error { _, err := s.Get(ctx, "k"); return err },
+		"List":    func(ctx context.Context) error { _, err := s.List(ctx, "", "", 1); return err },
+		"Due":     func(ctx context.Context) error { _, err := s.Due(ctx, time.Now(), 1); return err },
+		"Changes": func(ctx context.Context) error { _, _, err := s.Changes(ctx, 0, 1, ""); return err },
+		"Watch":   func(ctx context.Context) error { return s.Watch(ctx, func(string) {}) },
+		"Raise":   func(ctx context.Context) error { return s.Raise(ctx, 1) },
+		"Now":     func(ctx context.Context) error { _, err := s.Now(ctx); return err },
 		"Apply": func(ctx context.Context) error {
 			_, err := s.Apply(ctx, []store.Group{{{Key: "k"}}})
 			return err

@@ -261,6 +261,8 @@ func testTooLarge(t *testing.T, e Engine) {
 		"empty group":        {[]store.Group{good, {}}, store.ErrInvalid},
 		"key twice in group": {[]store.Group{good, {{Key: "k"}, {Key: "l"}, {Key: "k"}}}, store.ErrInvalid},
 		"key twice in batch": {[]store.Group{good, {{Key: "k"}, {Key: "good"}}}, store.ErrInvalid},
+		"kept, with data":    {[]store.Group{good, {{Key: "k", Keep: true, Data: []byte("d")}}}, store.ErrInvalid},
+		"kept and deleted":   {[]store.Group{good, {{Key: "k", Keep: true, Delete: true}}}, store.ErrInvalid},
 		"negative revision":  {[]store.Group{good, {{Key: "k", Expect: -1}}}, store.ErrInvalid},
 	} {
 		if results, err := s.Apply(t.Context(), bad.batch); !errors.Is(err, bad.want) || results != nil {
