@@ -23,8 +23,7 @@ const (
 	historyKey = "history/"
 )
 
-// Manager hosts sessions over a store. It is one node. Its records are made for several nodes on one store, but in this version
-// one node does not hear of another's changes: run one. All its methods may be called from several goroutines.
+// Manager hosts sessions over a store. It is one node of those that are on it. All its methods may be called from several goroutines.
 type Manager struct {
 	cfg Config
 	st  store.Store
@@ -50,6 +49,7 @@ type Manager struct {
 	scans chan struct{} // a token is in it for each list that is being made
 	life  lease.Liveness
 	node  node
+	ear   ear
 	clock clock // of the slow pass
 }
 
@@ -74,6 +74,7 @@ func Open(ctx context.Context, st store.Store, cfg Config) (*Manager, error) {
 		scans: make(chan struct{}, maxScans),
 	}
 	m.life = cfg.liveness()
+	m.ear = ear{alone: st.Alone(), busy: make(chan struct{}, 1), names: map[string]naming{}}
 	m.ctx, m.cancel = context.WithCancelCause(context.Background())
 	if err := m.start(ctx); err != nil {
 		m.cancel(ErrClosed)
@@ -85,7 +86,13 @@ func Open(ctx context.Context, st store.Store, cfg Config) (*Manager, error) {
 
 func (m *Manager) start(ctx context.Context) error {
 	now := time.Now()
-	err := m.each(ctx, sessionKey, func(rec store.Record) error {
+	var err error
+	if !m.ear.alone { // first, so that nothing is missed
+		if _, m.ear.upTo, err = m.st.Changes(ctx, -1, 0); err != nil {
+			return storeError(err)
+		}
+	}
+	err = m.each(ctx, sessionKey, func(rec store.Record) error {
 		s, err := decodeSession(rec)
 		if err != nil {
 			return err
@@ -112,8 +119,8 @@ func (m *Manager) start(ctx context.Context) error {
 				// Its record is missing. It is given the time to come back all the same.
 				m.sessions[id] = newSession(id, User{})
 			}
-			m.index(id, name, s)
 		}
+		m.index(name, rec.Rev, s, slices.Collect(s.Names)...)
 		if !m.cfg.Rules.Next(s, m.know).IsZero() {
 			due = append(due, name)
 		}
@@ -130,6 +137,9 @@ func (m *Manager) start(ctx context.Context) error {
 	}
 	m.task(m.live)
 	m.task(m.tidy)
+	if !m.ear.alone {
+		m.task(m.listen)
+	}
 	if n := len(m.sessions); n > 0 {
 		m.log.Info("sessions of before may come back", "sessions", n, "within", m.life.Fresh())
 	}
@@ -267,8 +277,8 @@ func (m *Manager) saw(rev int64) {
 	m.mu.Unlock()
 }
 
-// index notes whether the record of a resource names a session.
-func (m *Manager) index(id, name string, state lease.State) {
+// note notes how the record of a resource names a session, if it does.
+func (m *Manager) note(id, name string, state lease.State) {
 	s := m.find(id)
 	if s == nil {
 		s = m.adopt(id)

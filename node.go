@@ -24,7 +24,7 @@ type node struct {
 	rev      int64 // of its record
 	record   lease.NodeRecord
 	renewed  time.Time        // when the last confirmed renewal was sent
-	polled   time.Time        // when the last confirmed look at the others was sent
+	polled   time.Time        // when the last confirmed look at the others, and at what they wrote, was sent
 	outage   time.Time        // when the last outage of ours, or of the store, was over
 	looked   time.Time        // when that look was complete; zero: the next one counts nothing
 	others   map[string]other // what it saw
@@ -137,6 +137,9 @@ func (m *Manager) renew() error {
 	defer cancel()
 	polled := time.Now()
 	others, err := m.nodes(ctx)
+	if err == nil {
+		err = m.hear(ctx)
+	}
 	now = time.Now()
 	if err != nil {
 		n.mu.Lock()
@@ -372,12 +375,5 @@ func (m *Manager) forget(s *session) {
 			return // the next sweep tries again
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.sessions[s.id] == s {
-		delete(m.sessions, s.id)
-		if m.users[s.user.ID]--; m.users[s.user.ID] <= 0 {
-			delete(m.users, s.user.ID)
-		}
-	}
+	m.drop(s)
 }

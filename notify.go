@@ -1,6 +1,7 @@
 package editlock
 
 import (
+	"context"
 	"runtime"
 	"slices"
 	"time"
@@ -34,6 +35,45 @@ func (r *resource) tell(done []*op, change *lease.Change, seen bool) {
 		}
 	}
 	if seen && r.news.IsZero() {
+		r.news = time.Now()
+	}
+}
+
+// heed tells those who are here what others have done to the resource: the one whose grant it is and the one who lost it at once,
+// and a little later the crowd.
+func (r *resource) heed(ctx context.Context, before lease.State) {
+	after := r.state
+	holds := func(s lease.State, h lease.Hold) bool {
+		return slices.ContainsFunc(s.Holds, func(g lease.Hold) bool { return g.Session == h.Session && g.Fence == h.Fence })
+	}
+	tell := func(h lease.Hold) {
+		s := r.m.find(h.Session)
+		if s == nil {
+			return
+		}
+		s.mu.Lock()
+		c := s.conn
+		s.mu.Unlock()
+		if c == nil {
+			return
+		}
+		snap := r.snapshot(s, nil)
+		if !holds(after, h) {
+			snap.Ended = r.m.ended(ctx, r.name, h.Fence)
+		}
+		c.notify(snap)
+	}
+	for _, h := range after.Holds {
+		if !holds(before, h) {
+			tell(h)
+		}
+	}
+	for _, h := range before.Holds {
+		if !holds(after, h) {
+			tell(h)
+		}
+	}
+	if !sameView(before, after) && r.news.IsZero() {
 		r.news = time.Now()
 	}
 }

@@ -2,8 +2,10 @@ package editlock
 
 import (
 	"context"
+	"slices"
 
 	"github.com/editlock/editlock/lease"
+	"github.com/editlock/editlock/store"
 )
 
 // op is an event on its way to a resource.
@@ -86,6 +88,30 @@ func (m *Manager) enqueue(name string, o *op) *resource {
 		}
 		return nil
 	}
+}
+
+// current returns an error if a newer connection of the session has replaced that of the op since: what is late changes
+// nothing. Where other nodes write too, this may not be known yet: then it also returns the demand that the session's
+// record is still what this node knows.
+func (o *op) current(m *Manager) ([]store.Op, error) {
+	if o.conn == nil {
+		return nil, nil
+	}
+	s := o.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch != o.conn.epoch {
+		return nil, ErrReplaced
+	}
+	if m.ear.alone || s.rev == 0 {
+		return nil, nil
+	}
+	return []store.Op{{Key: s.key(), Expect: s.rev, Keep: true}}, nil
+}
+
+// awaited reports whether somebody waits for what became of one of these.
+func awaited(ops []*op) bool {
+	return slices.ContainsFunc(ops, func(o *op) bool { return o.done != nil && (o.session != nil || o.event.Kind != lease.Look) })
 }
 
 // reply ends an op. It is called once for each.

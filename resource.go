@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,9 +29,12 @@ type resource struct {
 	rev   int64
 	conns map[*Conn]struct{} // that are told about it
 	timer *time.Timer        // for what becomes due by time alone
+	heard *store.Record      // what another node has written since; nil: nothing is known
 
 	// Of the owner.
-	known     bool      // state is what the store had when this node last looked or wrote
+	known     bool      // state is what the store had when this node last looked, wrote, or heard of it
+	sure      bool      // and it was read in this turn
+	seen      bool      // state was known at any time
 	failed    bool      // the last turn could not be done: the next one by time alone waits a little
 	unsettled bool      // a swap of ours may still land: a further swap has to settle it
 	stood     time.Time // when the last history entry was made that stands for its span
@@ -128,7 +132,7 @@ func (r *resource) rest() {
 	if r.contain("next", func() { next = r.m.cfg.Rules.Next(r.state, r.m.know) }) {
 		r.failed, next = true, time.Now()
 	}
-	if mutant == "timers-forgotten" {
+	if mutant == "timers-forgotten" || !r.concerns() {
 		next = time.Time{}
 	}
 	if again := time.Now().Add(time.Second); r.unsettled || r.failed && !next.IsZero() && next.Before(again) {
@@ -142,6 +146,20 @@ func (r *resource) rest() {
 		return
 	}
 	r.forget()
+}
+
+// concerns reports whether what becomes due by time alone is for this node to do: somebody here is told about the resource, or
+// one that it names is not in the care of another node that lives. r.mu is held.
+func (r *resource) concerns() bool {
+	if r.m.ear.alone || len(r.conns) > 0 {
+		return true
+	}
+	for id := range r.state.Names {
+		if s := r.m.find(id); s == nil || !r.m.inCare(s) {
+			return true
+		}
+	}
+	return false
 }
 
 // forget takes the resource out of the map if nobody needs it. r.mu is held.
@@ -173,10 +191,20 @@ func (r *resource) turn(ops []*op) (left []*op) {
 		change *lease.Change
 		swap   *sessionSwap
 		stands bool // the history entry does
+		keeps  []store.Op
 	)
 	defer func() { swap.release() }()
 	for len(ops) > 0 && change == nil {
 		o := ops[0]
+		keep, err := o.current(m)
+		if err != nil {
+			o.reply(r, answer{err: err})
+			ops = ops[1:]
+			continue
+		}
+		if len(keeps) > store.MaxGroup/2 {
+			break
+		}
 		if o.claims || o.ends {
 			if swap != nil {
 				break // one session's record a swap
@@ -189,6 +217,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 			}
 		}
 		ops = ops[1:]
+		keeps = append(keeps, keep...)
 		next, out := m.cfg.Rules.Step(cur, o.event, m.know, now)
 		cur, change = next, out.Change
 		done, outs = append(done, o), append(outs, out)
@@ -209,6 +238,10 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	}
 	if change == nil && !swap.needed() && !r.unsettled && !stale {
 		if before, err := lease.Encode(base); err == nil && bytes.Equal(before, after) {
+			if !r.sure && !m.ear.alone && awaited(done) {
+				r.known = false // another node may have changed it: it has to be read before anybody is told that nothing did
+				return append(done, ops...)
+			}
 			r.answer(base, done, outs, nil)
 			return ops
 		}
@@ -235,6 +268,11 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	}
 	if swap.needed() {
 		group = append(group, swap.op)
+	}
+	for _, op := range keeps {
+		if !slices.ContainsFunc(group, func(g store.Op) bool { return g.Key == op.Key }) {
+			group = append(group, op)
+		}
 	}
 	if mutant == "told-first" {
 		r.commit(cur, r.rev+1, false, change, done)
@@ -270,6 +308,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 			}
 		}
 		swap.stale(m.ctx, m)
+		_ = m.hear(m.ctx) // if that fails too, so does the next swap
 		return append(r.again(done, err), ops...)
 	default:
 		r.fail(done, err)
@@ -299,38 +338,55 @@ func (r *resource) again(ops []*op, err error) (again []*op) {
 	return again
 }
 
-// load reads the record unless it is known.
+// load reads the record unless it is known, and tells what others have done to it.
 func (r *resource) load() error {
-	if r.known {
+	r.mu.Lock()
+	heard := r.heard
+	r.heard = nil
+	r.mu.Unlock()
+	r.sure = false
+	switch {
+	case r.known && (heard == nil || heard.Rev <= r.rev):
 		return nil
+	case !r.known:
+		heard = nil // there may be something newer still
 	}
 	ctx, cancel := context.WithTimeout(r.m.ctx, r.m.cfg.StoreTimeout)
 	defer cancel()
-	rec, err := r.m.st.Get(ctx, lockKey+r.name)
-	state := lease.State{}
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		rec.Rev = 0
-	case err != nil:
+	state, rev, err := r.read(ctx, heard)
+	if err != nil {
 		return err
-	default:
-		if state, err = lease.Decode(rec.Data, rec.Rev, r.state, time.Now()); err != nil {
-			r.m.log.Error("a record cannot be read; nobody gets this lock until it can", "resource", r.name, "error", err)
-			return err
-		}
 	}
-	for id := range state.Names {
-		// One that is not known here may be another node's: without its record it would seem to be nobody's.
-		if _, err := r.m.recorded(ctx, id); err != nil {
-			return err
-		}
+	if err := r.m.recordedAll(ctx, state); err != nil {
+		return err
 	}
-	r.set(state, rec.Rev)
-	for id := range state.Names {
-		r.m.index(id, r.name, state)
+	before := r.state
+	r.set(state, rev)
+	r.m.index(r.name, rev, state, slices.Collect(state.Names)...)
+	r.sure = heard == nil
+	if r.known = true; r.seen || heard != nil {
+		r.heed(ctx, before)
 	}
-	r.known = true
+	r.seen = true
 	return nil
+}
+
+// read decodes the record that was heard of, or reads it from the store.
+func (r *resource) read(ctx context.Context, heard *store.Record) (lease.State, int64, error) {
+	if heard == nil {
+		rec, err := r.m.st.Get(ctx, lockKey+r.name)
+		if errors.Is(err, store.ErrNotFound) {
+			return lease.State{}, 0, nil
+		} else if err != nil {
+			return lease.State{}, 0, err
+		}
+		heard = &rec
+	}
+	state, err := lease.Decode(heard.Data, heard.Rev, r.state, time.Now())
+	if err != nil {
+		r.m.log.Error("a record cannot be read; nobody gets this lock until it can", "resource", r.name, "error", err)
+	}
+	return state, heard.Rev, err
 }
 
 func (r *resource) set(s lease.State, rev int64) {
@@ -364,22 +420,25 @@ func (r *resource) commit(cur lease.State, rev int64, deleted bool, change *leas
 		}
 	}
 	r.m.saw(rev)
+	wrote := rev
 	if deleted {
 		cur, rev = lease.State{}, 0
 	}
 	r.set(cur, rev)
+	named := make([]string, 0, 4) // who may have come or gone
 	for _, o := range done {
 		if o.session != nil {
-			r.m.index(o.session.id, r.name, cur)
+			named = append(named, o.session.id)
 		}
 	}
 	if change != nil && change.Ended != nil {
-		r.m.index(change.Ended.Session, r.name, cur)
+		named = append(named, change.Ended.Session)
 	}
 	if change != nil && change.Granted != nil {
 		change.Granted.Fence = rev
-		r.m.index(change.Granted.Session, r.name, cur)
+		named = append(named, change.Granted.Session)
 	}
+	r.m.index(r.name, wrote, cur, named...)
 }
 
 // fail answers ops with an error.

@@ -45,17 +45,23 @@ func (m *Manager) recorded(ctx context.Context, id string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	return m.known(s), nil
+}
+
+// known returns the session that is known here under the id of s, or makes s known.
+func (m *Manager) known(s *session) *session {
+	self := m.nodeID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if known := m.sessions[id]; known != nil {
-		return known, nil
+	if known := m.sessions[s.id]; known != nil {
+		return known
 	}
-	if s.node == m.nodeID() {
+	if s.node == self {
 		s.pulse = m.life.Came(time.Now()) // at first sight
 	}
-	m.sessions[id] = s
+	m.sessions[s.id] = s
 	m.users[s.user.ID]++
-	return s, nil
+	return s
 }
 
 // attach does one attempt to resume s. It asks for another if the session was forgotten or its record changed meanwhile.
@@ -112,6 +118,7 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 		}
 	}
 	s.mu.Lock()
+	s.unheard = s.unheard || s.node != next.node
 	s.user, s.node, s.epoch, s.nonce, s.rev = c.User, next.node, epoch, nonce, rev
 	s.pulse, s.over = m.life.Came(time.Now()), false
 	old := s.conn
@@ -128,7 +135,7 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 	return false, nil
 }
 
-// reread takes up what the store has of a session.
+// reread takes up what the store has of a session, whose record is held.
 func (m *Manager) reread(ctx context.Context, s *session) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.StoreTimeout)
 	defer cancel()
@@ -145,21 +152,24 @@ func (m *Manager) reread(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	if got.epoch > s.epoch || got.node != s.node {
-		s.over = false // it was resumed, here by a write of which we were not told, or elsewhere, and then that node counts its time
-		if got.node == m.nodeID() && mutant != "unseen-resume" {
-			s.pulse = m.life.Came(time.Now())
-		}
+	if old, why := s.take(m, got); old != nil {
+		old.end(why)
 	}
-	s.node, s.epoch, s.nonce, s.rev = got.node, got.epoch, got.nonce, got.rev
-	s.mu.Unlock()
 	return nil
 }
 
 // recall takes lapsed locks back and collects what the session holds or waits for.
 func (c *Conn) recall(ctx context.Context) error {
 	c.s.mu.Lock()
+	unheard := c.s.unheard
+	c.s.mu.Unlock()
+	if unheard {
+		if err := c.m.hear(ctx); err != nil {
+			return err
+		}
+	}
+	c.s.mu.Lock()
+	c.s.unheard = false
 	names := make([]string, 0, len(c.s.in))
 	for name := range c.s.in {
 		names = append(names, name)

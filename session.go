@@ -34,6 +34,9 @@ type session struct {
 	in    map[string]standing // the resources whose records name it
 	asks  map[string]int      // acquires under way, by resource; nil: none. The session does not end meanwhile
 
+	unheard bool // it came from another node: what names it has to be heard before it is told what it has
+	unnamed bool // no record named it when dropOthers looked
+
 	pulse lease.Pulse // of a session of this node, as long as its node is this one
 	over  bool        // its time is over; only a resume changes that
 	since time.Time   // when it was over, by this process's clock
@@ -132,6 +135,39 @@ func decodeSession(rec store.Record) (*session, error) {
 	s.node, s.epoch, s.nonce, s.rev = r.Node, r.Epoch, r.Nonce, rec.Rev
 	s.pulse.Left = r.Bye
 	return s, nil
+}
+
+// take takes up the record of the session as it is stored, and returns the connection that is no longer its own, if there is
+// one, and why. s.record is held.
+func (s *session) take(m *Manager, got *session) (old *Conn, why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if got.rev <= s.rev {
+		return nil, nil
+	}
+	now, here := time.Now(), got.node == m.nodeID()
+	if got.epoch > s.epoch || got.node != s.node {
+		s.over = false // it was resumed, here by a write of which we were not told, or elsewhere, and then that node counts its time
+		if here && mutant != "unseen-resume" {
+			s.pulse = m.life.Came(now)
+		}
+	}
+	switch {
+	case !here:
+		s.pulse.Left = got.pulse.Left
+	case got.pulse.Left:
+		s.pulse = m.life.ByeSeen(s.pulse, now) // another node was told
+	}
+	if old = s.conn; old != nil && !here {
+		s.conn, why = nil, ErrReplaced
+		if got.epoch == old.epoch {
+			why = ErrSessionOver // a repeat of the same attempt; see attach
+		}
+	} else {
+		old = nil
+	}
+	s.node, s.epoch, s.nonce, s.rev = got.node, got.epoch, got.nonce, got.rev
+	return old, why
 }
 
 // facts returns what the rules may know of the session.

@@ -29,6 +29,7 @@ func (m *Manager) tidy() {
 			return
 		case <-next.C:
 		}
+		m.dropOthers()
 		if err := errors.Join(m.tidyDue(), m.forgetNodes()); err != nil && m.ctx.Err() == nil {
 			m.log.Warn("the slow pass failed; it comes again", "error", err)
 		}
@@ -134,13 +135,44 @@ func (m *Manager) forgetNodes() error {
 	n.mu.Lock()
 	self, others, silences := n.id, maps.Clone(n.others), n.silences
 	n.mu.Unlock()
-	var todo []func() error
+	gone := map[string]other{}
 	for id, o := range others {
 		if id != self && !named[id] && m.life.Left(silences[id], 0, m.cfg.TTL) <= 0 {
-			todo = append(todo, func() error { return m.remove(nodeKey+id, o.rev) })
+			gone[id] = o
 		}
 	}
+	if err := m.unclaimed(gone); err != nil {
+		return err
+	}
+	var todo []func() error
+	for id, o := range gone {
+		todo = append(todo, func() error { return m.remove(nodeKey+id, o.rev) })
+	}
 	return aside(todo)
+}
+
+// unclaimed makes the sessions known that nodes have left behind though nobody's record names them, so that they are ended too,
+// and takes these nodes out of gone.
+func (m *Manager) unclaimed(gone map[string]other) error {
+	if len(gone) == 0 || m.ear.alone { // alone, it knows them from its start
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(m.ctx, tidyEvery)
+	defer cancel()
+	named := map[string]bool{}
+	err := m.each(ctx, sessionKey, func(rec store.Record) error {
+		s, err := decodeSession(rec)
+		if err != nil {
+			return nil // it was said when it was read first
+		}
+		if _, left := gone[s.node]; left {
+			m.known(s)
+			named[s.node] = true
+		}
+		return nil
+	})
+	maps.DeleteFunc(gone, func(id string, _ other) bool { return named[id] })
+	return err
 }
 
 // aside does everything, several at a time, so that they share their writes. It stops at what fails.

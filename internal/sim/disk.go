@@ -146,6 +146,17 @@ func (v *driver) Due(ctx context.Context, t time.Time, limit int) ([]store.Recor
 	return v.d.mem.Due(ctx, t, limit)
 }
 
+// Alone reports whether this is SQLite's file, which a process has for itself.
+func (v *driver) Alone() bool { return !v.d.w.style.shared }
+
+func (v *driver) Changes(ctx context.Context, after int64, limit int, prefixes ...string) ([]store.Record, int64, error) {
+	if err := v.arrive(ctx); err != nil {
+		return nil, 0, err
+	}
+	defer v.p.running()
+	return v.d.mem.Changes(ctx, after, limit, prefixes...)
+}
+
 func (v *driver) Watch(ctx context.Context, hint func(string)) error { return v.d.mem.Watch(ctx, hint) }
 
 func (v *driver) Raise(ctx context.Context, rev int64) error {
