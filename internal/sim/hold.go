@@ -106,7 +106,7 @@ func (p *page) finish(want string, fence int64) {
 }
 
 func (p *page) giveBack(want string, fence int64) {
-	p.w.judge.released(p.session, want, fence)
+	p.w.judge.released(p.session, p.epoch, want, fence)
 	if p.fence == fence {
 		p.fence, p.sure = 0, false
 	}

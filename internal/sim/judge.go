@@ -29,7 +29,8 @@ type known struct {
 	up       time.Duration
 	byes     map[int64]time.Time // epochs whose page said bye, and when
 	bye      time.Time
-	released map[string]bool      // resource and fence
+	released map[string]int64     // resource and fence; the epoch of the connection on which it was said last
+	met      int64                // the newest epoch that was welcomed
 	cancels  map[string]time.Time // resource
 	resuming time.Time
 	epoch    int64
@@ -75,7 +76,7 @@ func (j *judge) broken() []string {
 func (j *judge) known(session string) *known {
 	k := j.sessions[session]
 	if k == nil {
-		k = &known{byes: map[int64]time.Time{}, released: map[string]bool{}, cancels: map[string]time.Time{}}
+		k = &known{byes: map[int64]time.Time{}, released: map[string]int64{}, cancels: map[string]time.Time{}}
 		j.sessions[session] = k
 	}
 	return k
@@ -91,10 +92,10 @@ func (j *judge) doc(name string) *doc {
 }
 
 // welcomed notes that a node is about to welcome a session, whose hello was sent at that time. w.mu is held.
-func (j *judge) welcomed(user, session string, sent time.Time) {
+func (j *judge) welcomed(user, session string, epoch int64, sent time.Time) {
 	j.w.count.Resumes++
 	k := j.known(session)
-	k.client = user
+	k.client, k.met = user, max(k.met, epoch)
 	k.bye = time.Time{}
 	j.acked(session, sent)
 }
@@ -115,8 +116,8 @@ func (j *judge) left(session string, epoch int64) {
 	k.byes[epoch], k.bye = time.Now(), time.Now()
 }
 func (j *judge) resuming(session string) { j.known(session).resuming = time.Now() }
-func (j *judge) released(session, resource string, fence int64) {
-	j.known(session).released[fmt.Sprint(resource, " ", fence)] = true
+func (j *judge) released(session string, epoch int64, resource string, fence int64) {
+	j.known(session).released[fmt.Sprint(resource, " ", fence)] = epoch
 }
 func (j *judge) cancelled(session, resource string) {
 	j.known(session).cancels[resource] = time.Now()
@@ -171,6 +172,9 @@ func (j *judge) committed(g store.Group, before []store.Record, rev int64) {
 	}
 	looked := false
 	for i, op := range g {
+		if op.Keep {
+			continue
+		}
 		kind, name, _ := strings.Cut(op.Key, "/")
 		switch kind {
 		case "lock":

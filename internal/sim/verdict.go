@@ -78,8 +78,12 @@ func (j *judge) end(name string, d *doc, h *lease.Hold, why lease.Reason) {
 	switch why {
 	case lease.Released:
 		d.decide(h.Fence)
-		if !k.released[fmt.Sprint(name, " ", h.Fence)] && (h.Confirmed || !j.gaveUp(h.Session, name)) {
+		epoch, said := k.released[fmt.Sprint(name, " ", h.Fence)]
+		switch {
+		case !said && (h.Confirmed || !j.gaveUp(h.Session, name)):
 			j.violate("S4", "%s lost %s as released, and did not release it", h.User, name)
+		case said && epoch < k.met && h.Confirmed:
+			j.violate("S6", "%s lost %s as released by what it said in epoch %d; it has come back with epoch %d since", h.User, name, epoch, k.met)
 		}
 	case lease.Left:
 		j.w.count.Left++

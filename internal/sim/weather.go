@@ -15,7 +15,7 @@ func (w *world) drawStyle() style {
 		hold: pick(2*time.Second, 10*time.Second, 40*time.Second), idle: pick(time.Second, 10*time.Second, time.Minute),
 	}
 	if s.shared {
-		s.hosts = 1 + w.pick(2)
+		s.hosts = 1 + w.pick(3)
 	}
 	s.users = 1 + w.pick(s.pages)
 	if w.chance(0.3) {
@@ -81,28 +81,24 @@ func (w *world) tick(d time.Duration) {
 	}
 }
 
-// settle ends all faults, leaves one node, and sees that everybody gets a turn.
+// settle ends all faults, starts what is down, and sees that everybody gets a turn.
 func (w *world) settle() {
 	w.mu.Lock()
 	w.disk.away, w.disk.slow, w.disk.unknown, w.disk.flaky = false, 0, 0, 0
 	for _, p := range w.pages {
 		p.mend()
 	}
-	var list []*process
+	var down []*host
 	for _, h := range w.hosts {
 		if h.now != nil {
 			h.now.cut, h.now.skew = false, 0
-			list = append(list, h.now)
+		} else {
+			down = append(down, h)
 		}
 	}
 	w.mu.Unlock()
-	for i, h := range w.hosts {
-		if i > 0 {
-			h.stop(time.Second)
-		}
-	}
-	if len(list) == 0 || w.hosts[0].now == nil {
-		w.hosts[0].start()
+	for _, h := range down {
+		h.start()
 	}
 	w.say("weather", "calm")
 	w.tick(2 * time.Minute) // the stopped go on, the sleepers wake

@@ -136,7 +136,9 @@ func Run(cfg Config) Result {
 		w.pages = append(w.pages, newPage(w, i))
 	}
 	w.say("world", "%+v", w.style)
-	w.hosts[0].start()
+	for _, h := range w.hosts {
+		h.start()
+	}
 	for _, p := range w.pages {
 		go p.live()
 	}
