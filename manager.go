@@ -115,7 +115,9 @@ func (m *Manager) start(ctx context.Context) error {
 			return nil
 		}
 		for id := range s.Names {
-			if m.sessions[id] == nil {
+			if known, err := m.recorded(ctx, id); err != nil {
+				return err
+			} else if known == nil {
 				// Its record is missing. It is given the time to come back all the same.
 				m.sessions[id] = newSession(id, User{})
 			}

@@ -48,6 +48,14 @@ func (m *Manager) recorded(ctx context.Context, id string) (*session, error) {
 	return m.known(s), nil
 }
 
+// came returns the pulse of a session that has come, or come back, from the care of a node, this one perhaps.
+func (m *Manager) came(from string, now time.Time) lease.Pulse {
+	if m.ear.alone || from == m.nodeID() {
+		return m.life.Came(now)
+	}
+	return m.life.Moved(now)
+}
+
 // known returns the session that is known here under the id of s, or makes s known.
 func (m *Manager) known(s *session) *session {
 	self := m.nodeID()
@@ -57,7 +65,7 @@ func (m *Manager) known(s *session) *session {
 		return known
 	}
 	if s.node == self {
-		s.pulse = m.life.Came(time.Now()) // at first sight
+		s.pulse = m.came("", time.Now()) // at first sight
 	}
 	m.sessions[s.id] = s
 	m.users[s.user.ID]++
@@ -77,6 +85,21 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 		s.mu.Unlock()
 		return true, nil
 	}
+	lost := s.rev == 0 && s.node != m.nodeID() && len(s.in) == 0 && !m.ear.alone
+	s.mu.Unlock()
+	if lost { // of another node, and that has forgotten it, or this one has not heard yet what it has written
+		if err := m.reread(ctx, s); err != nil {
+			return false, err
+		}
+		s.mu.Lock()
+		lost = s.rev == 0
+		s.mu.Unlock()
+		if lost {
+			m.drop(s)
+			return true, nil
+		}
+	}
+	s.mu.Lock()
 	if s.user.ID == "" {
 		s.user = c.User // its record is missing: the token, which we signed, knows
 		m.mu.Lock()
@@ -119,8 +142,8 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 	}
 	s.mu.Lock()
 	s.unheard = s.unheard || s.node != next.node
+	s.pulse, s.over = m.came(s.node, time.Now()), false
 	s.user, s.node, s.epoch, s.nonce, s.rev = c.User, next.node, epoch, nonce, rev
-	s.pulse, s.over = m.life.Came(time.Now()), false
 	old := s.conn
 	s.conn = conn
 	conn.s, conn.epoch, conn.resumed = s, epoch, true

@@ -55,6 +55,7 @@ func (l Liveness) Gap(last, now time.Time) bool { return now.Sub(last) > l.Vouch
 // Pulse is what a node keeps in memory of one of its own sessions. The zero Pulse is over.
 type Pulse struct {
 	Deadline time.Time // the session is over at this moment
+	Least    time.Time // it is not over before this moment, whenever it was heard of; see Moved
 	Left     bool      // its page said bye; only Came undoes that
 }
 
@@ -62,11 +63,21 @@ type Pulse struct {
 // of a record which names this node for a session that it does not know, at its first sight.
 func (l Liveness) Came(now time.Time) Pulse { return Pulse{Deadline: now.Add(l.TTL)} }
 
+// Moved is Came for a session that was in the care of another node, which may live: that node acknowledged nothing that it
+// heard later than Vouch after now, since by then it knows, or knows that it cannot know.
+func (l Liveness) Moved(now time.Time) Pulse {
+	least := now.Add(l.Vouch + l.TTL + l.Slack)
+	return Pulse{Deadline: least, Least: least}
+}
+
 // Heard returns the pulse after a sign of life at now. A page that was left gives none: what still
 // arrives was sent before its bye.
 func (l Liveness) Heard(p Pulse, now time.Time) Pulse {
-	if !p.Left {
-		p.Deadline = now.Add(l.TTL)
+	if p.Left {
+		return p
+	}
+	if p.Deadline = now.Add(l.TTL); p.Deadline.Before(p.Least) {
+		p.Deadline = p.Least
 	}
 	return p
 }

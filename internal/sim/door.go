@@ -199,7 +199,7 @@ func (d *door) hello(ctx context.Context, m *message) {
 	w.mu.Lock()
 	d.conn = c
 	gone := d.gone
-	w.judge.welcomed(m.user.ID, c.Session(), c.Epoch(), m.sent)
+	w.judge.welcomed(m.user.ID, c.Session(), c.Epoch(), d.p, m.sent)
 	w.mu.Unlock()
 	if gone {
 		c.Disconnect()

@@ -31,6 +31,8 @@ type known struct {
 	bye      time.Time
 	released map[string]int64     // resource and fence; the epoch of the connection on which it was said last
 	met      int64                // the newest epoch that was welcomed
+	at       *process             // which welcomed it
+	moved    time.Time            // when it was welcomed by another than before
 	cancels  map[string]time.Time // resource
 	resuming time.Time
 	epoch    int64
@@ -92,10 +94,13 @@ func (j *judge) doc(name string) *doc {
 }
 
 // welcomed notes that a node is about to welcome a session, whose hello was sent at that time. w.mu is held.
-func (j *judge) welcomed(user, session string, epoch int64, sent time.Time) {
+func (j *judge) welcomed(user, session string, epoch int64, at *process, sent time.Time) {
 	j.w.count.Resumes++
 	k := j.known(session)
 	k.client, k.met = user, max(k.met, epoch)
+	if k.at != at {
+		k.at, k.moved = at, time.Now()
+	}
 	k.bye = time.Time{}
 	j.acked(session, sent)
 }

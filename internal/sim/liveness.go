@@ -26,6 +26,10 @@ func (j *judge) look(time.Duration) {
 			if heard := j.known(h.Session).sure.Add(-j.w.style.ttl); heard.After(d.waitFrom) {
 				d.waitFrom = heard
 			}
+			// One that came from another node is given the time for which that node may have acknowledged something yet.
+			if own := j.known(h.Session).moved.Add(11 * time.Second); own.After(d.waitFrom) && j.w.style.shared {
+				d.waitFrom = own
+			}
 		}
 		most := j.w.style.ttl + 5*time.Second // for each holder: a new grant begins the count anew
 		if stuck := now.Sub(d.waitFrom); stuck > most {

@@ -143,7 +143,7 @@ func (j *judge) grant(name string, d *doc, prev lease.State, h *lease.Hold, rev 
 			j.violate("L2", "%s was granted to %s, who was absent and has not asked again", name, h.User)
 		}
 		for _, v := range prev.Queue[:n-1] {
-			if !bool(v.Absent) && j.present(v.Session, name) && j.moving[h.User+" "+name].IsZero() {
+			if !bool(v.Absent) && j.present(v.Session, name) && !j.gaveUp(v.Session, name) && j.moving[h.User+" "+name].IsZero() {
 				j.violate("L2", "%s was granted to %s past %s, who was there", name, h.User, j.known(v.Session).client)
 			}
 		}

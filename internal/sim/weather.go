@@ -15,7 +15,7 @@ func (w *world) drawStyle() style {
 		hold: pick(2*time.Second, 10*time.Second, 40*time.Second), idle: pick(time.Second, 10*time.Second, time.Minute),
 	}
 	if s.shared {
-		s.hosts = 1 + w.pick(3)
+		s.hosts = 2 + w.pick(2)
 	}
 	s.users = 1 + w.pick(s.pages)
 	if w.chance(0.3) {
