@@ -256,6 +256,11 @@ func (m *Manager) dropOthers() {
 	}
 	for _, s := range m.all() {
 		theirs := m.inCare(s)
+		select {
+		case s.record <- struct{}{}: // or a resume that is under way would have it dropped from under it
+		default:
+			continue
+		}
 		m.ear.mu.Lock() // so that nothing names it meanwhile
 		s.mu.Lock()
 		unnamed := s.unnamed
@@ -266,6 +271,7 @@ func (m *Manager) dropOthers() {
 			m.drop(s)
 		}
 		m.ear.mu.Unlock()
+		<-s.record
 	}
 }
 
