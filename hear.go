@@ -81,7 +81,7 @@ func (m *Manager) rest(d time.Duration) {
 // sessions, and of which of them the records of resources name. What is in those the owners of the resources take up.
 func (m *Manager) hear(ctx context.Context) error {
 	e := &m.ear
-	if e.alone {
+	if e.alone || mutant == "deaf" {
 		return nil
 	}
 	called := e.begun.Load()
@@ -256,10 +256,13 @@ func (m *Manager) dropOthers() {
 	}
 	for _, s := range m.all() {
 		theirs := m.inCare(s)
+		held := true
 		select {
 		case s.record <- struct{}{}: // or a resume that is under way would have it dropped from under it
 		default:
-			continue
+			if held = false; mutant != "dropped-in-resume" {
+				continue
+			}
 		}
 		m.ear.mu.Lock() // so that nothing names it meanwhile
 		s.mu.Lock()
@@ -271,7 +274,9 @@ func (m *Manager) dropOthers() {
 			m.drop(s)
 		}
 		m.ear.mu.Unlock()
-		<-s.record
+		if held {
+			<-s.record
+		}
 	}
 }
 

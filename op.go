@@ -103,7 +103,7 @@ func (o *op) current(m *Manager) ([]store.Op, error) {
 	if s.epoch != o.conn.epoch {
 		return nil, ErrReplaced
 	}
-	if m.ear.alone || s.rev == 0 {
+	if m.ear.alone || s.rev == 0 || mutant == "late-elsewhere" {
 		return nil, nil
 	}
 	return []store.Op{{Key: s.key(), Expect: s.rev, Keep: true}}, nil

@@ -50,7 +50,7 @@ func (m *Manager) recorded(ctx context.Context, id string) (*session, error) {
 
 // came returns the pulse of a session that has come, or come back, from the care of a node, this one perhaps.
 func (m *Manager) came(from string, now time.Time) lease.Pulse {
-	if m.ear.alone || from == m.nodeID() {
+	if m.ear.alone || from == m.nodeID() || mutant == "moved-in-no-time" {
 		return m.life.Came(now)
 	}
 	return m.life.Moved(now)
@@ -141,7 +141,7 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 		}
 	}
 	s.mu.Lock()
-	s.unheard = s.unheard || s.node != next.node
+	s.unheard = s.unheard || s.node != next.node && mutant != "resumed-unheard"
 	s.pulse, s.over = m.came(s.node, time.Now()), false
 	s.user, s.node, s.epoch, s.nonce, s.rev = c.User, next.node, epoch, nonce, rev
 	old := s.conn

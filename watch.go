@@ -2,6 +2,7 @@ package editlock
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/editlock/editlock/lease"
@@ -239,40 +240,65 @@ func (c *Conn) Held() []HeldLock {
 func (c *Conn) Bye(ctx context.Context) error { return c.m.Bye(ctx, c.s.id, c.epoch) }
 
 // Bye says that the page whose session has this epoch was left. A bye of an older epoch, or of a session
-// that is not known, changes nothing.
+// that is not known, changes nothing. It may come to any node.
 func (m *Manager) Bye(ctx context.Context, session string, epoch int64) error {
-	s := m.find(session)
-	if s == nil {
-		return nil
+	for {
+		s, err := m.recorded(ctx, session)
+		if s == nil {
+			return err
+		}
+		again, err := m.bye(ctx, s, epoch)
+		if !again {
+			return err
+		}
 	}
+}
+
+// bye does one attempt. It asks for another if the session's record changed meanwhile.
+func (m *Manager) bye(ctx context.Context, s *session, epoch int64) (again bool, err error) {
 	select {
 	case s.record <- struct{}{}:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
 	defer func() { <-s.record }()
 	s.mu.Lock()
+	behind := epoch > s.epoch && !m.ear.alone
 	late := s.epoch != epoch && mutant != "late-bye" || s.pulse.Left || s.here
 	next := newSession(s.id, s.user)
 	next.node, next.epoch, next.nonce, next.pulse.Left = s.node, s.epoch, s.nonce, true
 	op := store.Op{Key: s.key(), Expect: s.rev, Data: next.encode()}
 	s.mu.Unlock()
+	if behind { // it is of a connection to another node of which this one has not heard yet
+		if err := m.reread(ctx, s); err != nil {
+			return false, err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.epoch >= epoch, nil
+	}
 	if late {
-		return nil
+		return false, nil
 	}
 	rev := op.Expect
 	if rev != 0 {
-		var err error
 		done := m.writing(ctx)
 		rev, err = m.write(store.Group{op})
-		if done(err); err != nil {
-			return storeError(err) // its silence will tell
+		done(err)
+		if errors.Is(err, store.ErrConflict) {
+			if err := m.reread(ctx, s); err != nil {
+				return false, err
+			}
+			return true, nil
+		}
+		if err != nil {
+			return false, storeError(err) // its silence will tell
 		}
 	}
 	s.mu.Lock()
 	s.rev, s.pulse = rev, m.life.ByeSeen(s.pulse, time.Now())
 	s.mu.Unlock()
-	return nil
+	return false, nil
 }
 
 // Disconnect is a bare disconnect: it changes nothing but that nobody is told any more.

@@ -24,7 +24,7 @@ var (
 	first    = flag.Uint64("first", 1, "the first seed of several")
 	worlds   = flag.Int("worlds", 30, "how many")
 	length   = flag.Duration("length", 30*time.Minute, "virtual time of each")
-	shared   = flag.Bool("shared", false, "several nodes at once on the store, which this version does not promise yet")
+	shared   = flag.Bool("shared", false, "several nodes at once on the store in every world, not only in three of ten")
 	mutant   = flag.String("mutant", "", "a known bug to have")
 	only     = flag.String("only", "", "look for this known bug alone")
 	repeats  = flag.Int("repeats", 1, "how often to look for each known bug")

@@ -7,7 +7,7 @@ func (w *world) drawStyle() style {
 	pick := func(list ...time.Duration) time.Duration { return list[w.pick(len(list))] }
 	s := style{
 		ttl:   pick(10*time.Second, 30*time.Second),
-		hosts: 1, shared: w.cfg.Shared, pages: 2 + w.pick(7), resources: 1 + w.pick(2),
+		hosts: 1, shared: w.chance(0.3) || w.cfg.Shared, pages: 2 + w.pick(7), resources: 1 + w.pick(2),
 		delay: pick(time.Millisecond, 5*time.Millisecond, 50*time.Millisecond, 500*time.Millisecond),
 		disk:  pick(100*time.Microsecond, time.Millisecond, 20*time.Millisecond, 200*time.Millisecond),
 		every: pick(3*time.Second, 10*time.Second, 30*time.Second, 2*time.Minute),

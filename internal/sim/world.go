@@ -27,7 +27,7 @@ import (
 type Config struct {
 	Seed   uint64
 	Length time.Duration // virtual
-	Shared bool          // several nodes at once on the store: what this version does not promise yet
+	Shared bool          // several nodes at once on the store, as otherwise in three worlds of ten
 	Trace  io.Writer     // gets a line for everything that happens; may be nil
 }
 
@@ -41,10 +41,10 @@ type Result struct {
 
 // Count is what a world had in it.
 type Count struct {
-	Commits, Grants, Waited, Confirms, Saves, Refused, Lapses, Expired, Left, Unconfirmed, Moved, Forced int
-	Resumes, Acks, Snapshots                                                                             int
-	Kills, Stops, Pauses, Outages, Unknown, Cuts, Sleeps, Crashes, Reloads, Copies                       int
-	Jumps, StoreJumps, Skewed, Returns                                                                   int
+	Shared, Commits, Grants, Waited, Confirms, Saves, Refused, Lapses, Expired, Left, Unconfirmed, Moved, Forced int
+	Resumes, Acks, Snapshots                                                                                     int
+	Kills, Stops, Pauses, Outages, Unknown, Cuts, Sleeps, Crashes, Reloads, Copies                               int
+	Jumps, StoreJumps, Skewed, Returns                                                                           int
 }
 
 // Add adds what another world had.
@@ -56,7 +56,7 @@ func (c *Count) Add(o Count) {
 
 func (c *Count) list() []*int {
 	return []*int{
-		&c.Commits, &c.Grants, &c.Waited, &c.Confirms, &c.Saves, &c.Refused, &c.Lapses, &c.Expired, &c.Left, &c.Unconfirmed, &c.Moved, &c.Forced,
+		&c.Shared, &c.Commits, &c.Grants, &c.Waited, &c.Confirms, &c.Saves, &c.Refused, &c.Lapses, &c.Expired, &c.Left, &c.Unconfirmed, &c.Moved, &c.Forced,
 		&c.Resumes, &c.Acks, &c.Snapshots, &c.Kills, &c.Stops, &c.Pauses, &c.Outages, &c.Unknown, &c.Cuts, &c.Sleeps, &c.Crashes, &c.Reloads, &c.Copies,
 		&c.Jumps, &c.StoreJumps, &c.Skewed, &c.Returns,
 	}
@@ -126,6 +126,9 @@ func Run(cfg Config) Result {
 	defer cancel()
 	w := &world{cfg: cfg, began: time.Now(), ctx: ctx, rng: rand.New(rand.NewPCG(cfg.Seed, 1)), sum: fnv.New64a()}
 	w.style = w.drawStyle()
+	if w.style.shared {
+		w.count.Shared = 1
+	}
 	w.judge = newJudge(w)
 	w.app = &app{w: w, rows: map[string]*row{}}
 	w.disk = newDisk(w)
