@@ -19,6 +19,7 @@ type judge struct {
 	docs       map[string]*doc
 	moving     map[string]time.Time // user and resource: when a page of the user asked to move it
 	uptime     time.Duration        // during which a node was ready
+	down       time.Duration        // since when none is
 	asked      map[string]time.Time // session and resource: when it last asked
 }
 

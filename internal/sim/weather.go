@@ -70,7 +70,13 @@ func (w *world) tick(d time.Duration) {
 		}
 		w.mu.Lock()
 		if up {
+			if w.judge.down <= 4*time.Second { // what is shorter than two renewals no node notices
+				w.judge.uptime += w.judge.down
+			}
 			w.judge.uptime += step
+			w.judge.down = 0
+		} else {
+			w.judge.down += step
 		}
 		calm := w.calm
 		w.mu.Unlock()
