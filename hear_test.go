@@ -94,6 +94,9 @@ func TestSessionComesBackOnAnotherNode(t *testing.T) {
 		if err := ana.back(two); err != nil {
 			t.Fatal(err)
 		}
+		if had := ana.conn.Snapshots(); len(had) != 2 {
+			t.Fatalf("she is told that she has %+v", had)
+		}
 		if got := ana.holds("article/1"); got != fence {
 			t.Fatalf("fence %d, before %d", got, fence)
 		}
@@ -230,6 +233,10 @@ func TestByeComesToAnotherNode(t *testing.T) {
 		}
 		pass(10 * time.Second)
 		ana.holds(doc)
+		ana.cut()
+		if err := ana.back(one); err != nil {
+			t.Fatal(err)
+		}
 		ana.silent()
 		if err := two.Bye(t.Context(), id, ana.epoch); err != nil {
 			t.Fatal(err)
