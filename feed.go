@@ -27,7 +27,14 @@ func (l *local) Watch(ctx context.Context, what string) (<-chan Snapshot, error)
 	l.watchers[w] = struct{}{} // first, so that nothing is missed
 	l.mu.Unlock()
 	if prefix {
-		snaps, _, err = l.c.WatchPrefix(ctx, what, nil)
+		var more bool
+		snaps, more, err = l.c.WatchPrefix(ctx, what, nil)
+		for more && err == nil { // whoever is told of the others is told of all
+			var others []Snapshot
+			var next string
+			others, next, err = l.m.list(ctx, what, snaps[len(snaps)-1].Resource, prefixLimit, nil, l.c.s)
+			snaps, more = append(snaps, others...), next != ""
+		}
 	} else {
 		var snap Snapshot
 		snap, err = l.c.Watch(ctx, what, 0)

@@ -249,3 +249,35 @@ func TestHistoryComesInPages(t *testing.T) {
 		}
 	})
 }
+
+// A session of a program that watches a prefix is told of all that there is below it, however much.
+func TestWatchOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = 2300
+		m := open(t, mem.New(), editlock.Config{MaxLocks: many, MaxWatches: many})
+		ana, ben := session(t, m, "1", "Ana"), session(t, m, "2", "Ben")
+		for i := range many {
+			if _, err := ana.Acquire(t.Context(), fmt.Sprintf("article/%d", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		settle() // the news of that is over
+		news, err := ben.Watch(t.Context(), "article/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := map[string]bool{}
+		for len(told) < many {
+			settle()
+			select {
+			case snap := <-news:
+				if snap.State != editlock.Held || told[snap.Resource] {
+					t.Fatalf("%+v, told before: %t", snap, told[snap.Resource])
+				}
+				told[snap.Resource] = true
+			default:
+				t.Fatalf("told of %d of %d", len(told), many)
+			}
+		}
+	})
+}

@@ -51,7 +51,8 @@ func (w *watcher) request(id int64) wire.Request {
 }
 
 // Watch sends what holds, now and after each change, as [editlock.Session] has it. While there is no connection there is no news; afterwards comes what has changed.
-// Of a prefix with more than 10,000 resources that are held or waited for it may then miss that one was freed meanwhile.
+// Of a prefix with more than 1,000 resources that are held or waited for it sends the first 1,000 by name at the beginning, and the
+// others when they change; of one with more than 10,000 it may miss, after a cut, that one was freed meanwhile.
 func (s *Session) Watch(ctx context.Context, what string) (<-chan editlock.Snapshot, error) {
 	if s.closed() {
 		return nil, editlock.ErrClosed
@@ -103,6 +104,7 @@ func (s *Session) listed(l *link, prefix string, ok *wire.OK) {
 			w.put(snapshotOf(snap))
 		}
 		if ok.More != nil && *ok.More {
+			s.opts.Logger.Debug("editlock: there are more than can be told at once; the others are told when they change", "what", prefix, "told", len(ok.Snapshots))
 			continue // what is not in the list may still be held
 		}
 		for name, revision := range gone {

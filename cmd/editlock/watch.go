@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -40,7 +42,22 @@ func (c *watchCmd) Run(ctx context.Context) error {
 		return worded(err)
 	}
 	p := printer{out: os.Stdout, json: c.JSON, shown: map[string]string{}}
+	first, err := c.all(ctx)
+	if err != nil {
+		return err
+	}
+	known := map[string]int64{} // the news may be older
+	for _, snap := range first {
+		known[snap.Resource] = snap.Revision
+		if err := p.print(snap, time.Now()); err != nil {
+			return err
+		}
+	}
 	for snap := range news {
+		if snap.Revision < known[snap.Resource] {
+			continue
+		}
+		delete(known, snap.Resource)
 		if err := p.print(snap, time.Now()); err != nil {
 			return err
 		}
@@ -49,6 +66,31 @@ func (c *watchCmd) Run(ctx context.Context) error {
 		return &exit{exitRefused, errors.New("there is no more news of this")}
 	}
 	return nil
+}
+
+// all lists what there is below a prefix: the news begin with the first 1,000 only.
+func (c *watchCmd) all(ctx context.Context) (snaps []editlock.Snapshot, err error) {
+	if c.What != "" && !strings.HasSuffix(c.What, "/") {
+		return nil, nil
+	}
+	query := url.Values{"prefix": {c.What}, "limit": {"1000"}}
+	for {
+		var part wire.LockList
+		if err := c.call(ctx, http.MethodGet, "/v1/locks?"+query.Encode(), nil, &part); err != nil {
+			return nil, err
+		}
+		for _, l := range part.Locks {
+			snap := editlock.Snapshot{Resource: l.Resource, Revision: l.Revision, State: editlock.State(l.State), Waiting: l.Waiting, Version: l.Version}
+			if h := l.Holder; h != nil {
+				snap.Holder = &editlock.Holder{User: editlock.User{ID: h.User, Name: h.Name}, Since: h.Since, You: h.You, Yours: h.Yours}
+			}
+			snaps = append(snaps, snap)
+		}
+		if part.Cursor == "" {
+			return snaps, nil
+		}
+		query.Set("cursor", part.Cursor)
+	}
 }
 
 // open makes a session at the server of the flags.

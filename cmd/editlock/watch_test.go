@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,5 +133,45 @@ func TestPrinterSaysEachThingOnceAndInSafeText(t *testing.T) {
 	}
 	if len(p.shown) != 0 {
 		t.Error("what is free is remembered")
+	}
+}
+
+// It begins with all that there is, also where that is more than the server tells at once.
+func TestWatchBeginsWithAll(t *testing.T) {
+	s := serve(t, "--request-rate=10000")
+	const sessions, each = 11, 95
+	ana := mint(t, "--sub=1", "--name=Ana", "--right=edit:**")
+	var all sync.WaitGroup
+	for i := range sessions {
+		all.Go(func() {
+			session := ""
+			for j := range each {
+				var g wire.Granted
+				if status := s.ask(t, ana, "acquire", wire.AcquireCall{Resource: fmt.Sprintf("item/%d/%d", i, j), Session: session}, &g); status != 200 {
+					t.Errorf("%d", status)
+					return
+				}
+				session = g.Session
+			}
+		})
+	}
+	all.Wait()
+	env := []string{"EDITLOCK_SERVER=http://" + s.addr + "/editlock", "EDITLOCK_TOKEN=" + mint(t, "--sub=9", "--right=watch:**")}
+	lines, stop := s.watching(t, env, "item/", "--json")
+	told := map[string]bool{}
+	for deadline := time.After(patience); len(told) < sessions*each; {
+		select {
+		case line := <-lines:
+			var l wire.Snapshot
+			if err := json.Unmarshal([]byte(line), &l); err != nil || told[l.Resource] {
+				t.Fatalf("%s: %v, told before: %t", line, err, told[l.Resource])
+			}
+			told[l.Resource] = true
+		case <-deadline:
+			t.Fatalf("told of %d of %d", len(told), sessions*each)
+		}
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
