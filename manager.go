@@ -23,7 +23,9 @@ const (
 	historyKey = "history/"
 )
 
-// Manager hosts sessions over a store. It is one node of those that are on it. All its methods may be called from several goroutines.
+// Manager hosts sessions over a store. Several Managers on one store are its nodes: a session may come back to any of them, and each hears of
+// what the others write, except where the store says that it is for one alone (store.Store.Alone). All its methods may be called from
+// several goroutines.
 type Manager struct {
 	cfg Config
 	st  store.Store

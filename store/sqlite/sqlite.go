@@ -68,7 +68,8 @@ type limits struct {
 var defaults = limits{timeout: store.Timeout, passive: 4 << 20, wal: 64 << 20}
 
 // Open opens the data file at path, and makes it if there is none, in a directory that there must be. Only one Store can have
-// it open at a time, over all processes. A file that is made can be read by the owner only.
+// it open at a time, over all processes, and only one Manager is to use that Store: it knows all that is written, since nobody else
+// writes. A file that is made can be read by the owner only.
 func Open(path string, o Options) (*Store, error) { return open(path, o, defaults) }
 
 func open(path string, o Options, lim limits) (_ *Store, err error) {
