@@ -2,6 +2,7 @@ package lease
 
 import (
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -137,6 +138,7 @@ func (n *simNode) renew() {
 			return
 		}
 		n.polled = s.time()
+		had := maps.Clone(n.sessions)
 		n.look()
 		elapsed := s.now - n.looked
 		if !n.counts {
@@ -150,8 +152,12 @@ func (n *simNode) renew() {
 			}
 		}
 		for i, c := range n.sessions {
-			if _, known := n.pulses[i]; c.node == n.id && !known && n.over[i] != c.rev {
-				n.pulses[i] = s.l.Came(s.time().Add(s.l.Vouch + s.l.Slack)) // another node may have acknowledged it
+			switch _, known := n.pulses[i]; {
+			case c.node != n.id || n.over[i] == c.rev:
+			case !known:
+				n.pulses[i] = s.l.Moved(s.time()) // another node may have acknowledged it
+			case had[i].rev != c.rev:
+				n.pulses[i] = s.l.Came(s.time()) // it has come back here, and the answer is under way yet
 			}
 		}
 	})
@@ -217,7 +223,7 @@ func (n *simNode) end(c simSession) {
 
 // resume takes a session over: one swap of its record.
 func (n *simNode) resume(c *simSession) {
-	sent, gen, id, expect := n.s.now, n.gen, n.id, c.rev
+	sent, gen, id, expect, from := n.s.now, n.gen, n.id, c.rev, c.node
 	n.run(gen, func() {
 		var rev int64
 		n.swap(func() bool {
@@ -230,6 +236,12 @@ func (n *simNode) resume(c *simSession) {
 		}, func(ok bool) {
 			if ok && n.id == id && c.rev == rev {
 				n.pulses[c.id], n.sessions[c.id] = n.s.l.Came(n.s.time()), *c
+				if from != id {
+					n.pulses[c.id] = n.s.l.Moved(n.s.time())
+				}
+				if n.s.IntN(4) == 0 {
+					return // the answer is lost, and the client keeps the connection that it had
+				}
 				c.at = n
 				n.ack(c, sent)
 			}
