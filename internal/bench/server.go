@@ -67,7 +67,7 @@ func serveLocks(ctx context.Context, ends *ending, dir string, counted bool) (*l
 	}
 	ends.later(func() { _ = m.Close() })
 	// The limits are against abuse; everything here comes from one address, as fast as it can.
-	const many = 1 << 20
+	const many = 1_000_000 // the highest rate there is
 	locks, err := server.New(m, server.Options{
 		Access: server.Access{Keys: wire.Keys{accessKey}, Issuer: issuer, Audience: audience}, LockKey: lockKey, Logger: log, Observer: requests,
 		Rate: many, Burst: many, HandshakeRate: many, MaxPerAddress: many, MaxConnections: many,
