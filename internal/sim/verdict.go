@@ -174,6 +174,7 @@ func (j *judge) queue(name string, prev, next lease.State) {
 			if !gaveUp && k.sure.After(time.Now()) {
 				j.violate("L3", "%s lost its place for %s: %+v, then %+v", k.client, name, prev, next)
 			}
+		case j.gaveUp(w.Session, name): // and has asked again: both may be in one write
 		case n < place:
 			j.violate("L3", "the line for %s was turned round", name)
 		default:
