@@ -70,7 +70,7 @@ func (w *world) tick(d time.Duration) {
 		}
 		w.mu.Lock()
 		if up {
-			if w.judge.down <= 4*time.Second { // what is shorter than two renewals no node notices
+			if w.judge.down <= 5*time.Second { // what is shorter than two renewals no node notices; it is known to the second only
 				w.judge.uptime += w.judge.down
 			}
 			w.judge.uptime += step
