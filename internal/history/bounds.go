@@ -127,7 +127,7 @@ func (j *judge) wanted(res *resource, i int, at int64) bool {
 		return false
 	}
 	next := res.changes[i+1]
-	asked := res.asked(next.Granted.Session, "acquire", func(o *Op) bool { return o.T < next.at })
+	asked := res.asked(next.Granted.Session, "acquire", func(o *Op) bool { return o.T < next.at+slack }) // it may have asked just before
 	if len(asked) == 0 {
 		return false
 	}

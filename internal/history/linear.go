@@ -106,13 +106,16 @@ func (s Snap) String() string {
 	return text
 }
 
+// enough is for how long porcupine may search. What it has not found by then counts as a violation.
+var enough = 5 * time.Minute
+
 // linearizable judges every resource: the changes of holder, each after what caused it and before anybody saw it, and
 // every answer that a client had, between its request and itself, must have been one after the other, with rising
 // fences. A request without an answer has been done if the durable history says so, and else never.
 func (j *judge) linearizable(res *resource) {
 	ops := j.operations(res)
 	j.count("linearizable operations", len(ops))
-	result, info := porcupine.CheckOperationsVerbose(Model, ops, 5*time.Minute)
+	result, info := porcupine.CheckOperationsVerbose(Model, ops, enough)
 	if result == porcupine.Ok {
 		return
 	}
@@ -138,6 +141,8 @@ func (j *judge) operations(res *resource) []porcupine.Operation {
 			j.accuse("S1 linearizable", res, back, "seen before anything could have caused it: %s", c)
 			continue
 		}
+		// By the server's own clock it was not sooner either. Without that, a search would try each change as soon as it may have been asked for.
+		call = max(call, min(c.at-slack, back))
 		ops = append(ops, porcupine.Operation{ClientId: 0, Input: input{change: c.Change}, Call: call, Return: back})
 	}
 	for _, s := range res.seen {
