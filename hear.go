@@ -2,6 +2,7 @@ package editlock
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -174,7 +175,9 @@ func (m *Manager) heardLock(ctx context.Context, rec store.Record) error {
 	if err != nil {
 		return nil // whoever needs it says so
 	}
-	if err := m.recordedAll(ctx, state); err != nil {
+	if err := m.recordedAll(ctx, state); errors.Is(err, errUnreadable) {
+		return nil // likewise
+	} else if err != nil {
 		return err
 	}
 	m.index(name, rec.Rev, state)
@@ -198,11 +201,17 @@ func (m *Manager) heardLock(ctx context.Context, rec store.Record) error {
 }
 
 // recordedAll makes every session known that a state names: one that is not may be another node's, and without its record it
-// would seem to be nobody's.
+// would seem to be nobody's. None of them is forgotten before there was time to note what names it.
 func (m *Manager) recordedAll(ctx context.Context, state lease.State) error {
 	for id := range state.Names {
-		if _, err := m.recorded(ctx, id); err != nil {
+		s, err := m.recorded(ctx, id)
+		if err != nil {
 			return err
+		}
+		if s != nil {
+			s.mu.Lock()
+			s.unnamed = false
+			s.mu.Unlock()
 		}
 	}
 	return nil

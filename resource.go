@@ -30,6 +30,7 @@ type resource struct {
 	known     bool      // state is what the store had when this node last looked, wrote, or heard of it
 	sure      bool      // and it was read in this turn
 	seen      bool      // state was known at any time
+	untold    bool      // another node has changed it, and nobody here was told yet
 	failed    bool      // the last turn could not be done: the next one by time alone waits a little
 	unsettled bool      // a swap of ours may still land: a further swap has to settle it
 	stood     time.Time // when the last history entry was made that stands for its span
@@ -130,7 +131,7 @@ func (r *resource) rest() {
 	if mutant == "timers-forgotten" || !r.concerns() {
 		next = time.Time{}
 	}
-	if again := time.Now().Add(time.Second); r.unsettled || r.failed && !next.IsZero() && next.Before(again) {
+	if again := time.Now().Add(time.Second); r.unsettled || r.untold || r.failed && !next.IsZero() && next.Before(again) {
 		next = again
 	}
 	if crowd := r.news.Add(crowdAfter); !r.news.IsZero() && (next.IsZero() || crowd.Before(next)) {

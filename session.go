@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -122,14 +123,17 @@ func (s *session) encode() []byte {
 	return data
 }
 
-// decodeSession reads a session's record.
+// errUnreadable says of a session's record that it is damaged, or of newer rules.
+var errUnreadable = errors.New("editlock: a session's record cannot be read")
+
+// decodeSession reads a session's record. It returns errUnreadable.
 func decodeSession(rec store.Record) (*session, error) {
 	var r sessionRecord
 	if err := json.Unmarshal(rec.Data, &r); err != nil {
-		return nil, fmt.Errorf("editlock: damaged session record %s: %w", rec.Key, err)
+		return nil, fmt.Errorf("%w: %s is damaged: %w", errUnreadable, rec.Key, err)
 	}
 	if r.V > lease.Version {
-		return nil, lease.ErrNewer
+		return nil, fmt.Errorf("%w: %s: %w", errUnreadable, rec.Key, lease.ErrNewer)
 	}
 	s := newSession(rec.Key[len(sessionKey):], User{r.User, r.Name})
 	s.node, s.epoch, s.nonce, s.rev = r.Node, r.Epoch, r.Nonce, rec.Rev

@@ -185,29 +185,35 @@ func (r *resource) load() error {
 	r.heard = nil
 	r.mu.Unlock()
 	r.sure = false
-	switch {
-	case r.known && (heard == nil || heard.Rev <= r.rev):
+	if r.known && (heard == nil || heard.Rev <= r.rev) {
 		return nil
-	case !r.known:
+	}
+	r.untold = r.untold || heard != nil
+	if !r.known {
 		heard = nil // there may be something newer still
 	}
 	ctx, cancel := context.WithTimeout(r.m.ctx, r.m.cfg.StoreTimeout)
 	defer cancel()
 	state, rev, err := r.read(ctx, heard)
-	if err != nil {
-		return err
+	if err == nil {
+		err = r.m.recordedAll(ctx, state)
 	}
-	if err := r.m.recordedAll(ctx, state); err != nil {
+	if err != nil {
+		r.known = false
+		r.untold = r.untold && errors.Is(storeError(err), ErrUnavailable) // what cannot be read is not asked for again and again
 		return err
 	}
 	before := r.state
+	r.m.index(r.name, rev, state, slices.Collect(state.Names)...) // first: whoever finds the revision known relies on it
 	r.set(state, rev)
-	r.m.index(r.name, rev, state, slices.Collect(state.Names)...)
 	r.sure = heard == nil
-	if r.known = true; r.seen || heard != nil {
+	if r.untold && !r.seen && r.news.IsZero() {
+		r.news = time.Now() // nobody knows here what it looked like before
+	}
+	if r.seen || r.untold {
 		r.heed(ctx, before)
 	}
-	r.seen = true
+	r.known, r.seen, r.untold = true, true, false
 	return nil
 }
 

@@ -1,0 +1,170 @@
+package editlock_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/store"
+	"github.com/editlock/editlock/store/mem"
+)
+
+// Who watches all that begins with a prefix sees what becomes of it on another node, each time.
+func TestWhoWatchesAPrefixSeesWhatAnotherNodeDoes(t *testing.T) {
+	twoNodes(t, func(t *testing.T, one, two *editlock.Manager, soon time.Duration) {
+		ana, eva := newPage(t, one, "1", "Ana"), newPage(t, two, "3", "Eva")
+		if _, _, err := eva.conn.WatchPrefix(t.Context(), "article/", nil); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			ana.ask(doc)
+			fence := ana.holds(doc)
+			pass(soon)
+			if s := eva.now(doc); s.Holder == nil || s.Holder.Fence != fence {
+				t.Fatalf("it is held with fence %d, but who looks on was told %+v", fence, s)
+			}
+			if _, err := ana.conn.Release(t.Context(), doc, fence, ""); err != nil {
+				t.Fatal(err)
+			}
+			pass(soon)
+			if s := eva.now(doc); s.State != editlock.Free {
+				t.Fatalf("it is free, but who looks on was told %+v", s)
+			}
+		}
+	})
+}
+
+// The record of a session that cannot be read costs what names it, and nothing else.
+func TestSessionThatCannotBeReadCostsNoNodeItsLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		elsewhere, st := mem.New(), mem.New()
+		newPage(t, open(t, elsewhere, editlock.Config{}), "1", "Ana").ask("article/1")
+		m := open(t, st, editlock.Config{})
+		settle()
+		eva := newPage(t, m, "3", "Eva")
+		eva.ask("article/2")
+		eva.holds("article/2")
+		var g store.Group
+		for _, prefix := range []string{"session/", "lock/"} {
+			recs, err := elsewhere.List(t.Context(), prefix, "", 1)
+			if err != nil || len(recs) != 1 {
+				t.Fatal(recs, err)
+			}
+			g = append(g, store.Op{Key: recs[0].Key, Data: recs[0].Data})
+		}
+		g[0].Data = []byte("nothing that anybody has written")
+		if res, err := st.Apply(t.Context(), []store.Group{g}); err != nil || res[0].Err != nil {
+			t.Fatal(res, err)
+		}
+		readyFor(t, m, time.Minute)
+		eva.holds("article/2")
+		if !eva.conn.Heard() {
+			t.Fatal("the holder is not acknowledged any more")
+		}
+		if s, err := eva.conn.Acquire(t.Context(), editlock.Request{Resource: "article/1"}); err == nil {
+			t.Fatalf("nobody can say who holds, but the answer is %+v", s)
+		}
+	})
+}
+
+// unhurried is a store that takes its time to answer for some keys.
+type unhurried struct {
+	store.Store
+	mu   sync.Mutex
+	wait map[string]time.Duration
+}
+
+func (s *unhurried) Get(ctx context.Context, key string) (store.Record, error) {
+	s.mu.Lock()
+	d := s.wait[key]
+	delete(s.wait, key)
+	s.mu.Unlock()
+	if d > 0 {
+		time.Sleep(d)
+	}
+	return s.Store.Get(ctx, key)
+}
+
+func (s *unhurried) Watch(ctx context.Context, _ func(string)) error { <-ctx.Done(); return ctx.Err() }
+
+// A node that forgets what another's session had does not do so in the midst of hearing that it has something again.
+func TestSessionIsNotForgottenWhileItIsNamedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := mem.New()
+		slow := &unhurried{Store: inner, wait: map[string]time.Duration{}}
+		cfg := editlock.Config{StoreTimeout: 5 * time.Second}
+		began := time.Now()
+		one := open(t, inner, cfg)
+		open(t, slow, cfg) // hears every other second, and forgets every ten seconds
+		ben, ana := newPage(t, one, "2", "Ben"), newPage(t, one, "1", "Ana")
+		once := func(p *page) {
+			p.ask("article/1")
+			if _, err := p.conn.Release(t.Context(), "article/1", p.holds("article/1"), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		once(ben)
+		pass(13 * time.Second) // Ben is about to be forgotten
+		once(ana)
+		pass(time.Until(began.Add(28500 * time.Millisecond)))
+		slow.mu.Lock()
+		slow.wait["session/"+ben.conn.Session()] = 2500 * time.Millisecond
+		slow.mu.Unlock()
+		for _, p := range []*page{ana, ben} {
+			p.ask(doc)
+		}
+		fence := ana.holds(doc)
+		for range 30 {
+			pass(10 * time.Second)
+			if got := ana.holds(doc); got != fence {
+				t.Fatal(got, fence)
+			}
+			ben.waits(doc, 1)
+		}
+	})
+}
+
+// A store that fails at the wrong moment costs nobody the news, but a moment.
+func TestNewsThatCannotBeReadComeALittleLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := mem.New()
+		deaf := &unreadable{Store: inner}
+		one, two := open(t, inner, editlock.Config{}), open(t, deaf, editlock.Config{})
+		settle()
+		ana, ben := newPage(t, one, "1", "Ana"), newPage(t, two, "2", "Ben")
+		ana.ask(doc)
+		fence := ana.holds(doc)
+		ben.ask(doc)
+		ben.waits(doc, 1)
+		deaf.off.Store(true)
+		if _, err := ben.conn.Acquire(t.Context(), editlock.Request{Resource: doc}); !errors.Is(err, editlock.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		if _, err := ana.conn.Release(t.Context(), doc, fence, ""); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+		deaf.off.Store(false)
+		pass(2 * time.Second)
+		ben.holds(doc)
+	})
+}
+
+// unreadable is a store that answers for no lock while it is off.
+type unreadable struct {
+	store.Store
+	off atomic.Bool
+}
+
+func (u *unreadable) Get(ctx context.Context, key string) (store.Record, error) {
+	if u.off.Load() && strings.HasPrefix(key, "lock/") {
+		return store.Record{}, store.ErrUnavailable
+	}
+	return u.Store.Get(ctx, key)
+}
