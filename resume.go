@@ -144,6 +144,10 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 	s.unheard = s.unheard || s.node != next.node && mutant != "resumed-unheard"
 	s.pulse, s.over = m.came(s.node, time.Now()), false
 	s.user, s.node, s.epoch, s.nonce, s.rev = c.User, next.node, epoch, nonce, rev
+	if next.node != m.nodeID() { // this node was reborn meanwhile: others count that life
+		s.mu.Unlock()
+		return true, nil
+	}
 	old := s.conn
 	s.conn = conn
 	conn.s, conn.epoch, conn.resumed = s, epoch, true
@@ -165,8 +169,16 @@ func (m *Manager) reread(ctx context.Context, s *session) error {
 	rec, err := m.st.Get(ctx, s.key())
 	if errors.Is(err, store.ErrNotFound) {
 		s.mu.Lock()
+		gone := s.rev != 0 && !s.here && !m.ear.alone
 		s.rev = 0
+		conn := s.conn
+		if gone && !s.over {
+			s.over, s.since = true, time.Now() // elsewhere, or nobody would have deleted it
+		}
 		s.mu.Unlock()
+		if gone && conn != nil {
+			conn.end(ErrSessionOver)
+		}
 		return nil
 	} else if err != nil {
 		return storeError(err)

@@ -183,8 +183,9 @@ func (s *session) facts() lease.Session {
 
 // sessionSwap is a swap of a session's record that goes in the group of a resource's. A nil one is none.
 type sessionSwap struct {
-	s  *session
-	op store.Op
+	s    *session
+	op   store.Op
+	node string // of a claim: the node that makes it
 }
 
 // begin prepares the swap of the session's record that o needs, and holds the record until release. It
@@ -207,6 +208,7 @@ func (s *session) begin(m *Manager, o *op) (*sessionSwap, error) {
 	}
 	if o.claims {
 		s.node = m.nodeID()
+		swap.node = s.node
 	}
 	// For an end the same is written again: a resume that read the older revision fails.
 	swap.op = store.Op{Key: s.key(), Expect: s.rev, Data: s.encode()}
@@ -231,10 +233,23 @@ func (w *sessionSwap) stale(ctx context.Context, m *Manager) {
 }
 
 // commit takes up the revision of the record.
-func (w *sessionSwap) commit(rev int64) {
-	if w != nil {
-		w.s.mu.Lock()
-		w.s.rev = rev
-		w.s.mu.Unlock()
+func (w *sessionSwap) commit(m *Manager, rev int64) {
+	if w == nil {
+		return
+	}
+	s := w.s
+	s.mu.Lock()
+	s.rev = rev
+	if w.node != "" {
+		s.node = w.node
+	}
+	conn, reborn := s.conn, w.node != "" && w.node != m.nodeID()
+	s.mu.Unlock()
+	switch {
+	case !reborn: // if it comes to that now, recheck sees that there is a record
+	case s.here:
+		m.task(func() { m.rehome(s) })
+	case conn != nil:
+		conn.end(ErrSessionOver) // what was stored is in the care of a life that is over
 	}
 }

@@ -125,7 +125,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	}
 	switch {
 	case err == nil:
-		swap.commit(rev)
+		swap.commit(m, rev)
 		if stands {
 			r.stood = now
 		}
@@ -149,10 +149,28 @@ func (r *resource) turn(ops []*op) (left []*op) {
 		}
 		swap.stale(m.ctx, m)
 		_ = m.hear(m.ctx) // if that fails too, so does the next swap
+		if errors.Is(err, store.ErrConflict) && !m.ear.alone {
+			m.missed(done)
+		}
 		return append(r.again(done, err), ops...)
 	default:
 		r.fail(done, err)
 		return ops
+	}
+}
+
+// missed takes up what hear does not tell: that a session's record was deleted.
+func (m *Manager) missed(ops []*op) {
+	for _, o := range ops {
+		if o.conn == nil || o.tries != 3 {
+			continue // what hear tells is the rule
+		}
+		select {
+		case o.session.record <- struct{}{}:
+			_ = m.reread(m.ctx, o.session)
+			<-o.session.record
+		default: // whoever has it finds out
+		}
 	}
 }
 
