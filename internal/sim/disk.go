@@ -59,7 +59,7 @@ var _ store.Store = (*driver)(nil)
 func (v *driver) arrive(ctx context.Context) error {
 	w := v.d.w
 	w.mu.Lock()
-	took := w.about(w.style.disk) + w.about(v.d.slow)
+	took := min(w.about(w.style.disk), store.Timeout/2) + w.about(v.d.slow) // only a fault makes it fail
 	away := v.d.away || v.p.cut
 	if away {
 		took = w.between(0, store.Timeout)

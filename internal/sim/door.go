@@ -172,6 +172,10 @@ func (d *door) hello(ctx context.Context, m *message) {
 	if again {
 		return
 	}
+	var had map[string]int64
+	if m.resume != nil {
+		had = w.judge.holds(m.resume.Session)
+	}
 	c, err := d.p.m.Connect(ctx, editlock.Connect{
 		User: m.user, Resume: m.resume, Nonce: m.nonce,
 		Notify: func(s editlock.Snapshot) {
@@ -208,6 +212,7 @@ func (d *door) hello(ctx context.Context, m *message) {
 	for _, s := range c.Snapshots() {
 		w.judge.told(d, s.Resource, s)
 	}
+	w.judge.cameBack(c, had)
 	d.push(&message{kind: welcome, id: m.id, session: c.Session(), epoch: c.Epoch(), resumed: c.Resumed(), snapshots: c.Snapshots(), nonce: m.nonce})
 	d.beat()
 }

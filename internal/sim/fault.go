@@ -30,6 +30,32 @@ var faults = []fault{
 	{"jump", (*world).jumpClock},
 	{"store clock", (*world).jumpStoreClock},
 	{"hard return", (*world).hardReturn},
+	{"rebalance", (*world).rebalance},
+}
+
+// rebalance tells a page to move, as a node does that has too many; where there is one node, it comes back to that. Now and then the node that it is to leave
+// is cut off from the store at that time, or the line to the page fails.
+func (w *world) rebalance() {
+	w.mu.Lock()
+	p := w.page()
+	l := p.l
+	sick, broken := w.chance(0.3), w.chance(0.3)
+	d := w.about(10 * time.Second)
+	w.mu.Unlock()
+	if l == nil {
+		return
+	}
+	l.door.push(&message{kind: move, within: time.Millisecond})
+	if sick {
+		w.mu.Lock()
+		n := l.door.p
+		n.cut = true
+		w.mu.Unlock()
+		w.in(d, func() { w.mu.Lock(); n.cut = false; w.mu.Unlock() })
+	}
+	if broken {
+		w.in(w.draw(w.style.delay), func() { w.mu.Lock(); p.cut(w.pick(3), d); w.mu.Unlock() })
+	}
 }
 
 func (w *world) killNode() {

@@ -97,9 +97,12 @@ func (p *page) finish(want string, fence int64) {
 		p.giveBack(want, fence)
 		p.lose()
 		p.want = ""
-		if p.w.chance(0.3) {
+		switch {
+		case p.w.chance(0.3):
 			p.leave()
-		} else {
+		case p.w.chance(0.2):
+			p.after(p.w.about(p.w.style.delay), p.wish) // wants it back, perhaps
+		default:
 			p.after(p.w.about(p.w.style.idle), p.wish)
 		}
 	}

@@ -199,6 +199,34 @@ func (j *judge) committed(g store.Group, before []store.Record, rev int64) {
 	}
 }
 
+// holds returns what a session holds, with the fences. w.mu is not held.
+func (j *judge) holds(session string) map[string]int64 {
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	held := map[string]int64{}
+	for name, d := range j.docs {
+		if h := holdOf(d.state); h != nil && h.Session == session && !h.Lapsed {
+			held[name] = h.Fence
+		}
+	}
+	return held
+}
+
+// cameBack checks that a session that has come back is told of all that it had, and has. w.mu is not held.
+func (j *judge) cameBack(c *editlock.Conn, had map[string]int64) {
+	has := j.holds(c.Session())
+	for _, s := range c.Snapshots() {
+		delete(had, s.Resource)
+	}
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	for name, fence := range had {
+		if has[name] == fence {
+			j.violate("L4", "a session came back, and was not told that it holds %s with fence %d", name, fence)
+		}
+	}
+}
+
 // told checks that what is said of a resource is what was committed. w.mu is not held.
 func (j *judge) told(d *door, resource string, s editlock.Snapshot) {
 	j.w.mu.Lock()
