@@ -18,6 +18,7 @@ import (
 
 	"github.com/editlock/editlock"
 	"github.com/editlock/editlock/server"
+	"github.com/editlock/editlock/store"
 	"github.com/editlock/editlock/store/sqlite"
 	"github.com/editlock/editlock/web"
 	"github.com/editlock/editlock/wire"
@@ -128,7 +129,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	records, cfg := watched.store, editlock.Config{
 		TTL: c.TTL, MaxSessions: c.MaxSessionsPerUser, Retention: time.Duration(c.Retention), Logger: log, Observer: watched.manager,
 	}
-	m, err := editlock.Open(ctx, records, cfg)
+	m, err := begin(ctx, records, cfg)
 	if err != nil {
 		return err
 	}
@@ -247,4 +248,27 @@ func (c *serveCmd) routes(locks http.Handler) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// startPatience is how long a start waits for its store.
+const startPatience = 30 * time.Second
+
+// begin opens a Manager. A disk that hangs or is full just now does not end the start: nobody was promised anything yet, and
+// a supervisor that starts the program again and again helps less.
+func begin(ctx context.Context, records store.Store, cfg editlock.Config) (*editlock.Manager, error) {
+	for began := time.Now(); ; {
+		m, err := editlock.Open(ctx, records, cfg)
+		passing := errors.Is(err, editlock.ErrUnavailable) || errors.Is(err, editlock.ErrUnknownOutcome)
+		if !passing || time.Since(began) > startPatience || errors.Is(err, store.ErrBroken) || errors.Is(err, store.ErrClosed) {
+			return m, err
+		}
+		cfg.Logger.Warn("the store does not answer yet; trying again", "error", err, "until", began.Add(startPatience).Format(time.TimeOnly))
+		again := time.NewTimer(time.Second)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return nil, err
+		}
+	}
 }
