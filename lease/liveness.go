@@ -57,6 +57,7 @@ type Pulse struct {
 	Deadline time.Time // the session is over at this moment
 	Least    time.Time // it is not over before this moment, whenever it was heard of; see Moved
 	Left     bool      // its page said bye; only Came undoes that
+	fresh    bool      // the deadline is that of Afresh
 }
 
 // Came returns the pulse of a session that was made, or has resumed, at now, durably. It is also that
@@ -89,7 +90,7 @@ func (l Liveness) ByeSeen(p Pulse, now time.Time) Pulse {
 		l.Bye = 0
 	}
 	if d := now.Add(l.Bye); !p.Left && d.Before(p.Deadline) {
-		p.Deadline = d
+		p.Deadline, p.fresh = d, false
 	}
 	p.Left = true
 	return p
@@ -99,7 +100,7 @@ func (l Liveness) ByeSeen(p Pulse, now time.Time) Pulse {
 // gets as much as the others: it may be a reload that could not reach us.
 func (l Liveness) Afresh(p Pulse, now time.Time) Pulse {
 	if d := now.Add(l.Fresh()); d.After(p.Deadline) && mutant != "no-amnesty" {
-		p.Deadline = d
+		p.Deadline, p.fresh = d, true
 	}
 	return p
 }
@@ -107,14 +108,14 @@ func (l Liveness) Afresh(p Pulse, now time.Time) Pulse {
 // Spared returns the pulse after two confirmed renewals of the node, of which the earlier was sent at last and the later is
 // confirmed at now. If there is more between them than one renewal may add to a count, something of ours was down: nobody
 // could come back, since a resume is stored, so none of that time is counted. It never shortens, and gives no more than
-// a sign of life at now would.
+// a sign of life at now would, but to who has its time afresh: that has been heard of by nobody since, and keeps what it had left.
 func (l Liveness) Spared(p Pulse, last, now time.Time) Pulse {
 	gap := now.Sub(last)
 	if gap <= l.Stride || mutant == "outage-counts" {
 		return p
 	}
 	d := p.Deadline.Add(gap)
-	if most := now.Add(l.TTL); d.After(most) {
+	if most := now.Add(l.TTL); d.After(most) && !p.fresh {
 		d = most
 	}
 	if d.After(p.Deadline) {

@@ -146,7 +146,7 @@ func TestPulse(t *testing.T) {
 	want(l.Spared(p, at(30), at(35)), 43, "after 5 s without a renewal")
 	want(l.Spared(p, at(5), at(14)), 44, "heard while there was no renewal: no more than a sign of life gives")
 	want(l.Spared(left, at(10), at(18)), 23, "a bye while there was no renewal")
-	want(l.Spared(l.Afresh(p, at(30)), at(30), at(38)), 75, "after a gap, and no renewal again")
+	want(l.Spared(l.Afresh(p, at(30)), at(30), at(38)), 83, "after a gap, and no renewal again: it keeps what it had left")
 	if l.TTL = 5 * time.Minute; l.Fresh() != 311*time.Second {
 		t.Errorf("fresh is %v", l.Fresh())
 	}
