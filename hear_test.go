@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/lease"
 	"github.com/editlock/editlock/store"
 	"github.com/editlock/editlock/store/mem"
 )
@@ -243,6 +244,34 @@ func TestByeComesToAnotherNode(t *testing.T) {
 		}
 		pass(soon + 7*time.Second)
 		ben.holds(doc)
+	})
+}
+
+// That a session's record is gone says nothing against the node that had it.
+func TestNodeIsNotEndedForASessionThatItEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := hintless{mem.New()}
+		one, two := open(t, st, editlock.Config{}), open(t, st, editlock.Config{})
+		ana := newPage(t, one, "1", "Ana")
+		ana.ask(doc)
+		ana.holds(doc)
+		pass(3 * time.Second) // the other node knows her
+		if err := ana.conn.End(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := two.Bye(t.Context(), ana.conn.Session(), ana.epoch); err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		recs, err := st.List(t.Context(), "node/", "", 100)
+		if err != nil || len(recs) != 2 {
+			t.Fatal(len(recs), err)
+		}
+		for _, rec := range recs {
+			if n, err := lease.DecodeNode(rec.Data); err != nil || n.Ended != 0 {
+				t.Errorf("a node that lives was ended: %s, %v", rec.Data, err)
+			}
+		}
 	})
 }
 

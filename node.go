@@ -279,7 +279,8 @@ func (m *Manager) sweep() (more bool) {
 		if !over {
 			continue
 		}
-		if o, ok := others[node]; ok && !mine && o.record.Ended == 0 && !ended[node] {
+		// One that was over before, because its record is gone, is no reason to end a node that lives.
+		if o, ok := others[node]; ok && !before && !mine && o.record.Ended == 0 && !ended[node] {
 			if err := m.endNode(node, o); err != nil {
 				m.log.Warn("could not end a silent node; trying again", "node", node, "error", err)
 				s.mu.Lock()

@@ -199,13 +199,13 @@ func (j *judge) committed(g store.Group, before []store.Record, rev int64) {
 	}
 }
 
-// holds returns what a session holds, with the fences. w.mu is not held.
+// holds returns what a session has confirmed that it holds, with the fences. w.mu is not held.
 func (j *judge) holds(session string) map[string]int64 {
 	j.w.mu.Lock()
 	defer j.w.mu.Unlock()
 	held := map[string]int64{}
 	for name, d := range j.docs {
-		if h := holdOf(d.state); h != nil && h.Session == session && !h.Lapsed {
+		if h := holdOf(d.state); h != nil && h.Session == session && h.Confirmed && !h.Lapsed { // of an unconfirmed one the node itself may not know yet
 			held[name] = h.Fence
 		}
 	}
