@@ -106,3 +106,26 @@ func TestLateTickDoesNotDelayRenewals(t *testing.T) {
 		}
 	})
 }
+
+// A short outage soon after a long one takes nothing from the 45 s that everybody has since the long one.
+// Faults: N2, D1.
+func TestOutageSoonAfterAnOutageCountsAgainstNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &faulty{Store: mem.New()}
+		m := open(t, st, editlock.Config{Logger: quiet, TTL: 10 * time.Second})
+		ana, ben := newPage(t, m, "1", "Ana"), newPage(t, m, "2", "Ben")
+		ana.ask(doc)
+		ben.ask(doc)
+		ana.silent()
+		for _, away := range []time.Duration{25 * time.Second, 7 * time.Second} {
+			st.fail(down)
+			pass(away)
+			st.fail(nil)
+			pass(10 * time.Second)
+		}
+		pass(24 * time.Second)
+		ben.waits(doc, 1)
+		pass(10 * time.Second)
+		ben.holds(doc)
+	})
+}
