@@ -98,13 +98,21 @@ func (m *Manager) leave() {
 
 // nodes reads the records of all nodes.
 func (m *Manager) nodes(ctx context.Context) (map[string]other, error) {
-	others := map[string]other{}
+	m.node.mu.Lock()
+	before := m.node.others
+	m.node.mu.Unlock()
+	others := make(map[string]other, len(before))
 	err := m.each(ctx, nodeKey, func(rec store.Record) error {
-		r, err := lease.DecodeNode(rec.Data)
-		if err != nil {
-			return err
+		id := rec.Key[len(nodeKey):]
+		o, known := before[id]
+		if !known || o.rev != rec.Rev {
+			r, err := lease.DecodeNode(rec.Data)
+			if err != nil {
+				return err
+			}
+			o = other{rec.Rev, r}
 		}
-		others[rec.Key[len(nodeKey):]] = other{rec.Rev, r}
+		others[id] = o
 		return nil
 	})
 	return others, err
