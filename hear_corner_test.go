@@ -85,10 +85,11 @@ func (s *unhurried) Get(ctx context.Context, key string) (store.Record, error) {
 	d := s.wait[key]
 	delete(s.wait, key)
 	s.mu.Unlock()
+	rec, err := s.Store.Get(ctx, key)
 	if d > 0 {
 		time.Sleep(d)
 	}
-	return s.Store.Get(ctx, key)
+	return rec, err
 }
 
 func (s *unhurried) Watch(ctx context.Context, _ func(string)) error { <-ctx.Done(); return ctx.Err() }
@@ -153,6 +154,46 @@ func TestNewsThatCannotBeReadComeALittleLater(t *testing.T) {
 		deaf.off.Store(false)
 		pass(2 * time.Second)
 		ben.holds(doc)
+	})
+}
+
+// Who begins to watch is told what is so now, even if this node knew of no record a moment ago.
+func TestWhoBeginsToWatchIsToldWhatIsSoNow(t *testing.T) {
+	twoNodes(t, func(t *testing.T, one, two *editlock.Manager, soon time.Duration) {
+		eva, ben, ana := newPage(t, two, "3", "Eva"), newPage(t, two, "2", "Ben"), newPage(t, one, "1", "Ana")
+		if _, err := eva.conn.Watch(t.Context(), doc, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ana.conn.Acquire(t.Context(), editlock.Request{Resource: doc}); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := ben.conn.Watch(t.Context(), doc, 0); err != nil || s.Holder == nil {
+			t.Fatalf("it is held, but who begins to watch is told %+v, %v", s, err)
+		}
+	})
+}
+
+// That there was no record is no newer than the record that was made since.
+func TestNewsIsNotOlderThanThatThereWasNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := mem.New()
+		slow := &unhurried{Store: inner, wait: map[string]time.Duration{"lock/" + doc: time.Second}}
+		one, two := open(t, inner, editlock.Config{}), open(t, slow, editlock.Config{})
+		eva, ben, ana := newPage(t, two, "3", "Eva"), newPage(t, two, "2", "Ben"), newPage(t, one, "1", "Ana")
+		go func() {
+			s, err := eva.conn.Watch(t.Context(), doc, 0)
+			if err != nil {
+				t.Error(err)
+			}
+			eva.notify(s)
+		}()
+		settle()
+		ana.ask(doc)
+		ben.ask("article/9")
+		pass(4 * time.Second)
+		if s := eva.now(doc); s.Holder == nil || s.Holder.User.Name != "Ana" {
+			t.Fatalf("it is held, but who looks on was told %+v", s)
+		}
 	})
 }
 

@@ -281,6 +281,13 @@ func (m *Manager) saw(rev int64) {
 	m.mu.Unlock()
 }
 
+// newest returns the highest revision of the store that was seen.
+func (m *Manager) newest() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.latest
+}
+
 // note notes how the record of a resource names a session, if it does.
 func (m *Manager) note(id, name string, state lease.State) {
 	s := m.find(id)

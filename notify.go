@@ -118,6 +118,7 @@ func (r *resource) crowd() {
 	}
 	for _, c := range conns {
 		snap := r.m.view(r.name, state, rev, c.s, places)
+		r.date(&snap)
 		c.notify(snap)
 		if snap.Mine.State == MineNone {
 			c.fade(r)
@@ -159,10 +160,18 @@ func (r *resource) snapshot(s *session, change *lease.Change) Snapshot {
 	state, rev := r.state, r.rev
 	r.mu.Unlock()
 	snap := r.m.view(r.name, state, rev, s, nil)
+	r.date(&snap)
 	if change != nil && change.Ended != nil && change.Ended.Session == s.id {
 		snap.Ended = endedBy(change)
 	}
 	return snap
+}
+
+// date gives a snapshot of a resource that has no record the revision at which that was so.
+func (r *resource) date(snap *Snapshot) {
+	if r.rev == 0 {
+		snap.Revision = r.none
+	}
 }
 
 // view makes the snapshot of a state for a session; s may be nil. places has the positions in the
@@ -171,9 +180,7 @@ func (m *Manager) view(name string, state lease.State, rev int64, s *session, pl
 	snap := Snapshot{Resource: name, Revision: rev, State: Free, Waiting: len(state.Queue), Version: state.Version}
 	if rev == 0 {
 		// There is no record: it is as it has been since the last one that was written anywhere.
-		m.mu.Lock()
-		snap.Revision = m.latest
-		m.mu.Unlock()
+		snap.Revision = m.newest()
 	}
 	user := ""
 	if s != nil {

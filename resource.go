@@ -30,6 +30,7 @@ type resource struct {
 	known     bool      // state is what the store had when this node last looked, wrote, or heard of it
 	sure      bool      // and it was read in this turn
 	seen      bool      // state was known at any time
+	none      int64     // where rev is 0: there was no record at this revision of the store
 	untold    bool      // another node has changed it, and nobody here was told yet
 	failed    bool      // the last turn could not be done: the next one by time alone waits a little
 	unsettled bool      // a swap of ours may still land: a further swap has to settle it

@@ -78,8 +78,7 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	}
 	if change == nil && !swap.needed() && !r.unsettled && !stale {
 		if before, err := lease.Encode(base); err == nil && bytes.Equal(before, after) {
-			if !r.sure && !m.ear.alone && awaited(done) {
-				r.known = false // another node may have changed it: it has to be read before anybody is told that nothing did
+			if r.unsure(done) {
 				return append(done, ops...)
 			}
 			r.answer(base, done, outs, nil)
@@ -90,6 +89,9 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	group[0].Data, group[0].Due = after, r.due(cur, now)
 	if stale {
 		if r.rev == 0 {
+			if r.unsure(done) {
+				return append(done, ops...)
+			}
 			r.answer(base, done, outs, nil)
 			return ops
 		}
@@ -159,6 +161,16 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	}
 }
 
+// unsure reports whether those who wait have to wait on: nothing is to be written, so that nothing shows whether another node has
+// changed the record since, and it has to be read.
+func (r *resource) unsure(done []*op) bool {
+	unsure := !r.sure && !r.m.ear.alone && awaited(done)
+	if unsure {
+		r.known = false
+	}
+	return unsure
+}
+
 // missed takes up what hear does not tell: that a session's record was deleted.
 func (m *Manager) missed(ops []*op) {
 	for _, o := range ops {
@@ -212,6 +224,7 @@ func (r *resource) load() error {
 	}
 	ctx, cancel := context.WithTimeout(r.m.ctx, r.m.cfg.StoreTimeout)
 	defer cancel()
+	none := r.m.newest() // a record that is made later than it is found missing has a higher revision
 	state, rev, err := r.read(ctx, heard)
 	if err == nil {
 		err = r.m.recordedAll(ctx, state)
@@ -224,6 +237,7 @@ func (r *resource) load() error {
 	before := r.state
 	r.m.index(r.name, rev, state, slices.Collect(state.Names)...) // first: whoever finds the revision known relies on it
 	r.set(state, rev)
+	r.none = none
 	r.sure = heard == nil
 	if r.untold && !r.seen && r.news.IsZero() {
 		r.news = time.Now() // nobody knows here what it looked like before
@@ -286,7 +300,7 @@ func (r *resource) commit(cur lease.State, rev int64, deleted bool, change *leas
 	r.m.saw(rev)
 	wrote := rev
 	if deleted {
-		cur, rev = lease.State{}, 0
+		cur, rev, r.none = lease.State{}, 0, rev
 	}
 	r.set(cur, rev)
 	named := make([]string, 0, 4) // who may have come or gone
