@@ -208,10 +208,26 @@ func (m *Manager) recordedAll(ctx context.Context, state lease.State) error {
 		if err != nil {
 			return err
 		}
-		if s != nil {
-			s.mu.Lock()
-			s.unnamed = false
-			s.mu.Unlock()
+		if s == nil {
+			continue
+		}
+		s.mu.Lock()
+		s.unnamed = false
+		unread := s.rev == 0
+		s.mu.Unlock()
+		if !unread {
+			continue
+		}
+		// It is named, so it was written: by a write of which we were not told.
+		select {
+		case s.record <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		err = m.reread(ctx, s)
+		<-s.record
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -100,7 +100,7 @@ func (o *op) current(m *Manager) ([]store.Op, error) {
 	s := o.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.epoch != o.conn.epoch {
+	if s.epoch > o.conn.epoch {
 		return nil, ErrReplaced
 	}
 	if m.ear.alone || s.rev == 0 || mutant == "late-elsewhere" {

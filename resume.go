@@ -85,9 +85,9 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 		s.mu.Unlock()
 		return true, nil
 	}
-	lost := s.rev == 0 && s.node != m.nodeID() && len(s.in) == 0 && !m.ear.alone
+	lost := s.rev == 0 && (s.over || s.node != m.nodeID()) && len(s.in) == 0 && !m.ear.alone
 	s.mu.Unlock()
-	if lost { // of another node, and that has forgotten it, or this one has not heard yet what it has written
+	if lost { // it has ended, and was heard of a moment too late; or this node has not heard yet what another has written
 		if err := m.reread(ctx, s); err != nil {
 			return false, err
 		}

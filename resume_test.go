@@ -1,10 +1,13 @@
 package editlock_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/editlock/editlock"
+	"github.com/editlock/editlock/store"
 	"github.com/editlock/editlock/store/mem"
 )
 
@@ -40,4 +43,47 @@ func TestLateAttemptDoesNotCostTheSession(t *testing.T) {
 			t.Errorf("fence %d, before %d", got, fence)
 		}
 	})
+}
+
+// A session whose first record was written without our being told goes on where it is, though it came back before that was known.
+func TestResumeBeforeAnUnknownFirstWriteIsKnown(t *testing.T) {
+	for _, early := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			inner := mem.New()
+			st := &faulty{Store: inner}
+			m := open(t, st, editlock.Config{})
+			ana := newPage(t, m, "1", "Ana")
+			var late []store.Group
+			st.fail(func(_ context.Context, batch []store.Group) ([]store.Result, error) {
+				if late == nil {
+					late = batch
+					return nil, store.ErrUnknown
+				}
+				return nil, store.ErrUnavailable
+			})
+			if _, err := ana.conn.Acquire(t.Context(), editlock.Request{Resource: doc}); err == nil {
+				t.Fatal("granted by a store that is away")
+			}
+			if _, err := inner.Apply(t.Context(), late); err != nil {
+				t.Fatal(err)
+			}
+			st.fail(nil)
+			if !early {
+				pass(3 * time.Second)
+			}
+			ana.silent()
+			if err := ana.back(m); err != nil {
+				t.Fatal(err)
+			}
+			ana.ask(doc)
+			ana.holds(doc)
+			ana.ask("article/2")
+			ana.holds("article/2")
+			ana.silent()
+			if err := ana.back(m); err != nil {
+				t.Fatal(err)
+			}
+			ana.holds("article/2")
+		})
+	}
 }

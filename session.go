@@ -170,7 +170,10 @@ func (s *session) take(m *Manager, got *session) (old *Conn, why error) {
 	} else {
 		old = nil
 	}
-	s.node, s.epoch, s.nonce, s.rev = got.node, got.epoch, got.nonce, got.rev
+	s.node, s.rev = got.node, got.rev
+	if got.epoch >= s.epoch { // it never goes back: a resume may have come when nothing seemed to be stored
+		s.epoch, s.nonce = got.epoch, got.nonce
+	}
 	return old, why
 }
 

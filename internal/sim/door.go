@@ -145,7 +145,10 @@ func (d *door) do(ctx context.Context, m *message) {
 	var err error
 	switch m.kind {
 	case acquire:
+		judge, session := d.p.h.w.judge, d.conn.Session()
+		judge.serves(session, m.ask.Resource, 1, nil)
 		s, err = d.conn.Acquire(ctx, m.ask)
+		judge.serves(session, m.ask.Resource, -1, err)
 	case confirm:
 		s, err = d.conn.Confirm(ctx, m.ask.Resource, m.fence)
 	case release:

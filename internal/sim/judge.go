@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,6 +23,7 @@ type judge struct {
 	uptime     time.Duration        // during which a node was ready
 	down       time.Duration        // since when none is
 	asked      map[string]time.Time // session and resource: when it last asked
+	served     map[string]served    // session and resource
 }
 
 // known is what the judge knows of a session.
@@ -58,8 +61,28 @@ type view struct {
 	waiting int
 }
 
+// served is what nodes do about somebody's asking for a resource.
+type served struct {
+	now  int       // such requests are being done
+	last time.Time // when one was, at the latest
+}
+
+// serves notes that a node begins with a request to acquire, or with -1 that it has answered it. One that it gave up
+// may still be done. w.mu is not held.
+func (j *judge) serves(session, resource string, begins int, err error) {
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	s := j.served[session+" "+resource]
+	s.now += begins
+	s.last = time.Now()
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.last = s.last.Add(2 * time.Minute)
+	}
+	j.served[session+" "+resource] = s
+}
+
 func newJudge(w *world) *judge {
-	return &judge{w: w, sessions: map[string]*known{}, docs: map[string]*doc{}, moving: map[string]time.Time{}, asked: map[string]time.Time{}}
+	return &judge{w: w, sessions: map[string]*known{}, docs: map[string]*doc{}, moving: map[string]time.Time{}, asked: map[string]time.Time{}, served: map[string]served{}}
 }
 
 func (j *judge) violate(promise, format string, args ...any) {

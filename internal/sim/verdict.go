@@ -139,7 +139,7 @@ func (j *judge) grant(name string, d *doc, prev lease.State, h *lease.Hold, rev 
 	}
 	if n, w := prev.Place(h.Session, ""); n > 0 {
 		j.w.count.Waited++
-		if bool(w.Absent) && j.asked[h.Session+" "+name].Before(time.Now().Add(-2*time.Minute)) {
+		if s := j.served[h.Session+" "+name]; bool(w.Absent) && s.now == 0 && s.last.Before(time.Now().Add(-20*time.Second)) {
 			j.violate("L2", "%s was granted to %s, who was absent and has not asked again", name, h.User)
 		}
 		for _, v := range prev.Queue[:n-1] {
