@@ -142,7 +142,7 @@ func (p plain) Handle(_ context.Context, r slog.Record) error {
 	text := "editlock: " + strings.TrimPrefix(r.Message, "editlock: ")
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "why" || a.Key == "err" {
-			text += " (" + strings.ReplaceAll(a.Value.String(), "editlock: ", "") + ")"
+			text += " (" + strings.ReplaceAll(strings.TrimPrefix(a.Value.String(), "editlock: "), " editlock: ", " ") + ")"
 		}
 		return true
 	})
@@ -150,7 +150,8 @@ func (p plain) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
-// printer shows snapshots. A line that says the same as the last one about its resource is not printed.
+// printer shows snapshots. A line that says the same as the last one about its resource is not printed, save that it
+// is free, which is not kept in mind.
 type printer struct {
 	out   io.Writer
 	json  bool

@@ -54,11 +54,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	for _, e := range entries {
+		if e.Ended != nil { // in one entry with the grant, where it made room for it
+			fmt.Println("history:", e.Ended.Name, e.Ended.Reason)
+		}
 		if e.Granted != nil {
 			fmt.Println("history: granted to", e.Granted.Name)
-		}
-		if e.Ended != nil {
-			fmt.Println("history:", e.Ended.Name, e.Ended.Reason)
 		}
 	}
 	return nil
