@@ -97,7 +97,9 @@ func (m *Manager) start(ctx context.Context) error {
 	err = m.each(ctx, sessionKey, func(rec store.Record) error {
 		s, err := decodeSession(rec)
 		if err != nil {
-			return err
+			m.log.Error("the record of a session cannot be read: nobody gets what it holds or waits for; run the version that wrote it, or delete the record",
+				"key", rec.Key, "error", err)
+			return nil
 		}
 		m.sessions[s.id] = s
 		m.users[s.user.ID]++
@@ -117,9 +119,13 @@ func (m *Manager) start(ctx context.Context) error {
 			return nil
 		}
 		for id := range s.Names {
-			if known, err := m.recorded(ctx, id); err != nil {
+			known, err := m.recorded(ctx, id)
+			switch {
+			case errors.Is(err, errUnreadable):
+				return nil // it was said
+			case err != nil:
 				return err
-			} else if known == nil {
+			case known == nil:
 				// Its record is missing. It is given the time to come back all the same.
 				m.sessions[id] = newSession(id, User{})
 			}

@@ -303,3 +303,35 @@ func TestTidyKeepsUp(t *testing.T) {
 		}
 	})
 }
+
+// Nor does a session's record that cannot be read keep anybody from anything else.
+// Faults: D16.
+func TestRecordOfASessionThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, bad := range []string{"nonsense", `{"v":99}`} {
+			st := mem.New()
+			m := open(t, st, editlock.Config{})
+			ana := newPage(t, m, "1", "Ana")
+			ana.ask("article/1")
+			ana.holds("article/1")
+			m.Close()
+			rec, err := st.Get(t.Context(), "session/"+ana.conn.Session())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := st.Apply(t.Context(), []store.Group{{{Key: rec.Key, Expect: rec.Rev, Data: []byte(bad)}}}); err != nil {
+				t.Fatal(err)
+			}
+			m = open(t, st, editlock.Config{Logger: quiet})
+			ben := newPage(t, m, "2", "Ben")
+			ben.ask("article/2")
+			ben.holds("article/2")
+			if s, err := ben.conn.Acquire(t.Context(), editlock.Request{Resource: "article/1"}); err == nil {
+				t.Fatalf("what somebody holds whose record cannot be read is given to another: %+v", s)
+			}
+			readyFor(t, m, 2*time.Minute)
+			ben.holds("article/2")
+			m.Close()
+		}
+	})
+}
