@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -326,26 +327,35 @@ func (w *world) deafHolder() *raw {
 	return slow
 }
 
-// chatter makes news until it is told to stop.
+// chatter makes news until it is told to stop, or the test ends.
 func (w *world) chatter() (stop func()) {
 	busy := w.page("busy")
 	done, ended := make(chan struct{}), make(chan struct{})
+	answered := func() bool {
+		select {
+		case <-busy.answers:
+			return true
+		case <-done:
+			return false
+		}
+	}
 	go func() {
 		defer close(ended)
 		for i := 0; ; i++ {
-			select {
-			case <-done:
-				return
-			default:
-			}
 			name := fmt.Sprintf("article/%s%d", strings.Repeat("x", 300), i%200)
 			busy.send(&wire.Acquire{ID: busy.nextID(), Target: target(name)})
-			recv(w.TB, busy.answers, "an answer")
+			if !answered() {
+				return
+			}
 			busy.send(&wire.Cancel{ID: busy.nextID(), Target: target(name)})
-			recv(w.TB, busy.answers, "an answer")
+			if !answered() {
+				return
+			}
 		}
 	}()
-	return func() { close(done); <-ended }
+	stop = sync.OnceFunc(func() { close(done); <-ended })
+	w.Cleanup(stop)
+	return stop
 }
 
 func fast(o *setup) { o.Rate, o.Burst = 100_000, 100_000 }

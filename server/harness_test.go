@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long anything may take before a test gives up; nothing waits that long when all is well.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 var (
 	appKey  = mustKey("app", []byte("u3Jk0w/9vQ1nZr7TgYb2xLm5PdHs8cAe"))

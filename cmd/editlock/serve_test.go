@@ -89,6 +89,10 @@ func next[T wire.Frame](t *testing.T, p *page, f wire.Frame) T {
 				t.Fatal(e)
 			}
 		case code := <-p.closed:
+			if len(p.frames) > 0 { // which came before
+				p.closed <- code
+				continue
+			}
 			t.Fatalf("the connection was closed with %d", code)
 		case <-ctx.Done():
 			var none T
