@@ -142,7 +142,10 @@ func (j *judge) acked(session string, sent time.Time) {
 
 func (j *judge) left(session string, epoch int64) {
 	k := j.known(session)
-	k.byes[epoch], k.bye = time.Now(), time.Now()
+	k.byes[epoch] = time.Now()
+	if k.bye.IsZero() { // said again before it was welcome, the first one counts
+		k.bye = time.Now()
+	}
 }
 func (j *judge) resuming(session string) { j.known(session).resuming = time.Now() }
 func (j *judge) released(session string, epoch int64, resource string, fence int64) {
