@@ -87,7 +87,7 @@ func (s *unhurried) Get(ctx context.Context, key string) (store.Record, error) {
 	s.mu.Unlock()
 	rec, err := s.Store.Get(ctx, key)
 	if d > 0 {
-		time.Sleep(d)
+		<-time.After(d)
 	}
 	return rec, err
 }
