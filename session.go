@@ -170,6 +170,12 @@ func (s *session) take(m *Manager, got *session) (old *Conn, why error) {
 	} else {
 		old = nil
 	}
+	if s.user.ID == "" { // nothing was known of it but that a record names it
+		s.user = got.user
+		m.mu.Lock()
+		m.users[s.user.ID]++
+		m.mu.Unlock()
+	}
 	s.node, s.rev = got.node, got.rev
 	if got.epoch >= s.epoch { // it never goes back: a resume may have come when nothing seemed to be stored
 		s.epoch, s.nonce = got.epoch, got.nonce
