@@ -124,7 +124,11 @@ func TestWorlds(t *testing.T) {
 			total.Add(r.Count)
 			lived += r.Lived
 			if len(r.Violations) > 0 {
-				t.Errorf("seed %d (bash scripts/simulate -seed %d -length %v):\n%s", s, s, *length, strings.Join(r.Violations, "\n"))
+				again := ""
+				if *shared {
+					again = " -shared"
+				}
+				t.Errorf("seed %d (bash scripts/simulate -seed %d -length %v%s):\n%s", s, s, *length, again, strings.Join(r.Violations, "\n"))
 			}
 		})
 	}
