@@ -46,7 +46,6 @@ func TestBurstReachesReader(t *testing.T) {
 			}
 		}
 	}
-	var all sync.WaitGroup
 	var held []editlock.Session
 	for i := range sessions {
 		s, err := w.m.Session(t.Context(), editlock.User{ID: fmt.Sprint("user", i), Name: "Ana"})
@@ -54,23 +53,31 @@ func TestBurstReachesReader(t *testing.T) {
 			t.Fatal(err)
 		}
 		held = append(held, s)
-		for j := range each {
+	}
+	// A few at a time, or a busy machine's store has more waiting than it does within its time limit.
+	atOnce := func(do func(i int, s editlock.Session) error) {
+		var all sync.WaitGroup
+		slots := make(chan struct{}, 4)
+		for i, s := range held {
+			slots <- struct{}{}
 			all.Go(func() {
-				if _, err := s.Try(t.Context(), fmt.Sprintf("article/%d-%d", i, j)); err != nil {
+				defer func() { <-slots }()
+				if err := do(i, s); err != nil {
 					t.Error(err)
 				}
 			})
 		}
+		all.Wait()
 	}
-	all.Wait()
-	await("that are held", func(s *wire.Snapshot) bool { return s.State == wire.Held })
-	for _, s := range held {
-		all.Go(func() {
-			if err := s.Close(); err != nil {
-				t.Error(err)
+	atOnce(func(i int, s editlock.Session) error {
+		for j := range each {
+			if _, err := s.Try(t.Context(), fmt.Sprintf("article/%d-%d", i, j)); err != nil {
+				return err
 			}
-		})
-	}
-	all.Wait()
+		}
+		return nil
+	})
+	await("that are held", func(s *wire.Snapshot) bool { return s.State == wire.Held })
+	atOnce(func(_ int, s editlock.Session) error { return s.Close() })
 	await("that are free", func(s *wire.Snapshot) bool { return s.State == wire.Free })
 }
