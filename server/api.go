@@ -133,14 +133,14 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		resource, ok := e.match(r.URL.Path)
 		switch {
 		case !ok:
-		case e.method == r.Method:
+		case e.method == r.Method, e.method == http.MethodGet && r.Method == http.MethodHead:
 			s.serveEndpoint(w, r, e, resource)
 			return
 		default:
-			allowed = append(allowed, e.method)
+			allowed = append(allowed, methods(e.method)...)
 		}
 	}
-	allowed = append(allowed, s.methods(r)...)
+	allowed = append(allowed, s.others(r)...)
 	if allowed != nil {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		s.refuse(w, r, &wire.Problem{Status: wire.BadMethod.Status(), Code: wire.BadMethod, Detail: "This address answers to " + strings.Join(allowed, ", ") + " alone."})
@@ -149,15 +149,23 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, &wire.Problem{Status: wire.NotFound.Status(), Code: wire.NotFound, Detail: "There is no such address here. Those that there are stand in v1/openapi.json."})
 }
 
-// methods are those with which something other than HTTP for programs answers at an address.
-func (s *Server) methods(r *http.Request) (list []string) {
+// others are the methods with which something other than HTTP for programs answers at an address.
+func (s *Server) others(r *http.Request) (list []string) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		other := http.Request{Method: method, URL: r.URL, Host: r.Host}
 		if _, pattern := s.mux.Handler(&other); pattern != "" && pattern != catchAll {
-			list = append(list, method)
+			list = append(list, methods(method)...)
 		}
 	}
 	return list
+}
+
+// methods are those of an address that is for one: what can be got has headers that can be asked for alone.
+func methods(one string) []string {
+	if one == http.MethodGet {
+		return []string{one, http.MethodHead}
+	}
+	return []string{one}
 }
 
 // catchAll is what nothing else answers below /v1/.

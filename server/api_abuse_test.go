@@ -321,10 +321,17 @@ func TestUnknownAddresses(t *testing.T) {
 	}
 	a.bad("POST", "/v1/nothing", `{}`, wire.NotFound)
 	for _, c := range []struct{ method, path, allow string }{
-		{"GET", "/v1/acquire", "POST"}, {"DELETE", "/v1/locks/article/42", "GET"}, {"POST", "/v1/history/a", "GET"}, {"PUT", "/v1/bye", "POST"}, {"POST", "/v1/openapi.json", "GET"},
+		{"GET", "/v1/acquire", "POST"}, {"DELETE", "/v1/locks/article/42", "GET, HEAD"}, {"POST", "/v1/history/a", "GET, HEAD"}, {"PUT", "/v1/bye", "POST"}, {"POST", "/v1/openapi.json", "GET, HEAD"},
+		{"HEAD", "/v1/acquire", "POST"},
 	} {
 		if s := a.do(c.method, c.path, nil); s.StatusCode != 405 || s.Header.Get("Allow") != c.allow {
 			t.Errorf("%s %s: %s, Allow %q", c.method, c.path, s.Status, s.Header.Get("Allow"))
+		}
+	}
+	for _, path := range []string{"/v1/locks", "/v1/locks/article/42", "/v1/history/article/42", "/v1/openapi.json"} {
+		got, head := a.do("GET", path, nil), a.do("HEAD", path, nil)
+		if head.StatusCode != 200 || len(head.body) > 0 || head.Header.Get("Content-Type") != got.Header.Get("Content-Type") {
+			t.Errorf("HEAD %s: %s, %q", path, head.Status, head.body)
 		}
 	}
 }

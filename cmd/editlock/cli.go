@@ -24,6 +24,8 @@ type cli struct {
 	Bench   benchCmd   `cmd:"" help:"Measure it on this machine and this disk."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
+
 	DemoChild  demoChildCmd  `cmd:"" hidden:""`
 	BenchChild benchChildCmd `cmd:"" hidden:""`
 }
@@ -32,6 +34,7 @@ func newParser() (*kong.Kong, error) {
 	return kong.New(&cli{},
 		kong.Name("editlock"),
 		kong.Description("Exactly one person edits a record; the others wait on the page and are let in, with fresh content, the moment it is free."),
+		kong.Vars{"version": version()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(duration)),
 	)

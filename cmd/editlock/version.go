@@ -9,6 +9,12 @@ import (
 type versionCmd struct{}
 
 func (versionCmd) Run() error {
+	fmt.Println(version())
+	return nil
+}
+
+// version is what somebody who reports a fault should copy.
+func version() string {
 	version, revision := "unknown", ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		version = info.Main.Version
@@ -18,6 +24,5 @@ func (versionCmd) Run() error {
 			}
 		}
 	}
-	fmt.Printf("editlock %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return nil
+	return fmt.Sprintf("editlock %s%s %s %s/%s", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
