@@ -87,3 +87,52 @@ func TestResumeBeforeAnUnknownFirstWriteIsKnown(t *testing.T) {
 		})
 	}
 }
+
+// A resume whose write went through without our being told, and nobody waits for, has taken the session over all the same: the connection
+// before it is closed, and not kept alive with nothing done that it asks for.
+func TestUnknownResumeClosesTheConnectionBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := mem.New()
+		st := &faulty{Store: inner}
+		m := open(t, st, editlock.Config{})
+		why := make(chan error, 1)
+		first := editlock.Connect{User: editlock.User{ID: "1", Name: "Ana"}, Nonce: "1", Closed: func(err error) { why <- err }}
+		ana, err := m.Connect(t.Context(), first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := ana.Acquire(t.Context(), editlock.Request{Resource: doc})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		st.fail(func(ctx context.Context, batch []store.Group) ([]store.Result, error) {
+			_, _ = inner.Apply(ctx, batch)
+			leave() // nobody waits to be told what became of it
+			st.fail(nil)
+			return nil, store.ErrUnknown
+		})
+		second := editlock.Connect{User: first.User, Nonce: "2", Resume: &editlock.Resume{Session: ana.Session(), Epoch: 1}}
+		if _, err := m.Connect(ctx, second); err == nil {
+			t.Fatal("welcomed though nobody waited")
+		}
+		pass(5 * time.Second)
+		select {
+		case got := <-why:
+			if got != editlock.ErrReplaced {
+				t.Errorf("closed with %v", got)
+			}
+		default:
+			t.Error("the connection stays, and nothing that it asks is done:")
+			_, err := ana.Release(t.Context(), doc, s.Mine.Fence, "")
+			t.Error(err)
+		}
+		back, err := m.Connect(t.Context(), second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := back.Confirm(t.Context(), doc, s.Mine.Fence); err != nil {
+			t.Error(err)
+		}
+	})
+}

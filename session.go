@@ -162,8 +162,8 @@ func (s *session) take(m *Manager, got *session) (old *Conn, why error) {
 	case got.pulse.Left:
 		s.pulse = m.life.ByeSeen(s.pulse, now) // another node was told
 	}
-	if old = s.conn; old != nil && !here {
-		s.conn, why = nil, ErrReplaced
+	if old = s.conn; old != nil && (!here || got.epoch > old.epoch) {
+		s.conn, why = nil, ErrReplaced // also here, by a resume of which nobody was told: what this connection says is late by now
 		if got.epoch == old.epoch {
 			why = ErrSessionOver // a repeat of the same attempt; see attach
 		}
