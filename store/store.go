@@ -106,7 +106,8 @@ type Store interface {
 	// (0 or less: none).
 	Due(ctx context.Context, t time.Time, limit int) ([]Record, error)
 	// Alone reports whether nobody else can write to these records while this Store is open. Then whoever writes
-	// through it knows all that is written, and need neither watch nor ask for changes.
+	// through it knows all that is written, and need neither watch nor ask for changes. What is written is then also in the order of
+	// the calls, one opening of the store after the other: a write of unknown outcome is not done after a later one.
 	Alone() bool
 	// Changes returns records that were written after revision after and whose key starts with one of the prefixes, each
 	// as it is now, in the order of their revisions; and the revision up to which that is complete, from which to ask next time:

@@ -15,11 +15,12 @@ type disk struct {
 	mem *mem.Store
 
 	// Guarded by w.mu.
-	owner   *process      // that has it for itself
-	away    bool          // does not answer, or says that it cannot
-	slow    time.Duration // more for every call
-	flaky   float64       // share of calls that do not find it
-	unknown float64       // share of writes of which it does not say what became
+	owner   *process        // that has it for itself
+	away    bool            // does not answer, or says that it cannot
+	slow    time.Duration   // more for every call
+	flaky   float64         // share of calls that do not find it
+	unknown float64         // share of writes of which it does not say what became
+	late    [][]store.Group // what is still to be written of these, where one process has it for itself
 }
 
 func newDisk(w *world) *disk { return &disk{w: w, mem: mem.New()} }
@@ -28,6 +29,37 @@ func newDisk(w *world) *disk { return &disk{w: w, mem: mem.New()} }
 func (d *disk) apply(batch []store.Group) []store.Result {
 	d.w.mu.Lock()
 	defer d.w.mu.Unlock()
+	if !d.w.style.shared { // one writes, one thing after the other: what may still be written is before this, or never
+		d.applyLate()
+	}
+	return d.write(batch)
+}
+
+// later lets a batch be written after some time, though nobody was told.
+func (d *disk) later(batch []store.Group, after time.Duration) {
+	d.w.mu.Lock()
+	defer d.w.mu.Unlock()
+	if d.w.style.shared {
+		time.AfterFunc(after, func() { d.apply(batch) })
+		return
+	}
+	d.late = append(d.late, batch)
+	time.AfterFunc(after, func() {
+		d.w.mu.Lock()
+		defer d.w.mu.Unlock()
+		d.applyLate()
+	})
+}
+
+func (d *disk) applyLate() {
+	late := d.late
+	d.late = nil
+	for _, batch := range late {
+		d.write(batch)
+	}
+}
+
+func (d *disk) write(batch []store.Group) []store.Result {
 	results := make([]store.Result, len(batch))
 	for i, g := range batch {
 		before := make([]store.Record, len(g))
@@ -111,7 +143,7 @@ func (v *driver) Apply(ctx context.Context, batch []store.Group) ([]store.Result
 		case 2: // some of it
 			v.d.apply(batch[:rest])
 		case 3: // later
-			time.AfterFunc(late, func() { v.d.apply(batch) })
+			v.d.later(batch, late)
 		}
 		return nil, fmt.Errorf("%w: the simulated disk did not say", store.ErrUnknown)
 	}

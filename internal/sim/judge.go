@@ -30,6 +30,7 @@ type judge struct {
 type known struct {
 	client   string    // its user
 	sure     time.Time // up to when it was acknowledged: the sending of what was, and the TTL
+	heard    time.Time // when a node last acknowledged something
 	up       time.Duration
 	byes     map[int64]time.Time // epochs whose page said bye, and when
 	bye      time.Time
@@ -125,7 +126,9 @@ func (j *judge) welcomed(user, session string, epoch int64, at *process, sent ti
 	if k.at != at {
 		k.at, k.moved = at, time.Now()
 	}
-	k.bye = time.Time{}
+	if sent.After(k.bye) { // or it was left meanwhile
+		k.bye = time.Time{}
+	}
 	j.acked(session, sent)
 }
 
@@ -133,6 +136,7 @@ func (j *judge) welcomed(user, session string, epoch int64, at *process, sent ti
 func (j *judge) acked(session string, sent time.Time) {
 	j.w.count.Acks++
 	k := j.known(session)
+	k.heard = time.Now()
 	if until := sent.Add(j.w.style.ttl); until.After(k.sure) {
 		k.sure, k.up = until, j.uptime-time.Since(sent)
 	}

@@ -23,7 +23,7 @@ func (j *judge) look(time.Duration) {
 			d.waitFrom = now
 		}
 		if h := holdOf(d.state); h != nil && h.Confirmed { // it may have been there between two looks
-			if heard := j.known(h.Session).sure.Add(-j.w.style.ttl); heard.After(d.waitFrom) {
+			if heard := j.known(h.Session).heard; heard.After(d.waitFrom) {
 				d.waitFrom = heard
 			}
 			// One that came from another node is given the time for which that node may have acknowledged something yet.
