@@ -29,6 +29,10 @@ type page struct {
 	closed  error
 	absent  bool // it does not confirm
 	stop    context.CancelFunc
+
+	confirmed  int64 // the fence that it has confirmed on this connection
+	connecting bool
+	early      []editlock.Snapshot // what it was told meanwhile
 }
 
 func newPage(t *testing.T, m *editlock.Manager, id, name string) *page {
@@ -45,18 +49,22 @@ func (p *page) connect(m *editlock.Manager, resume *editlock.Resume) error {
 	p.mu.Lock()
 	p.nonce++
 	nonce := fmt.Sprint(p.user.ID, p.nonce)
-	p.closed = nil
+	p.closed, p.connecting = nil, true
 	p.mu.Unlock()
 	c, err := m.Connect(p.t.Context(), editlock.Connect{
 		User: p.user, Resume: resume, Nonce: nonce, Notify: p.notify, Closed: p.onClosed,
 	})
+	p.mu.Lock()
+	early := p.early
+	p.connecting, p.early, p.confirmed = false, nil, 0
+	if err == nil {
+		p.conn, p.epoch = c, c.Epoch()
+	}
+	p.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	p.conn, p.epoch = c, c.Epoch()
-	p.mu.Unlock()
-	for _, s := range c.Snapshots() {
+	for _, s := range append(c.Snapshots(), early...) {
 		p.notify(s)
 	}
 	ctx, stop := context.WithCancel(p.t.Context())
@@ -100,6 +108,10 @@ func (p *page) leave() {
 func (p *page) notify(s editlock.Snapshot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.connecting { // it may be told before it knows its connection
+		p.early = append(p.early, s)
+		return
+	}
 	if s.Revision < p.last[s.Resource].Revision {
 		return
 	}
@@ -107,17 +119,21 @@ func (p *page) notify(s editlock.Snapshot) {
 	if s.Ended != nil {
 		p.ended = append(p.ended, *s.Ended)
 	}
-	if s.Mine.State == editlock.MineGranted && s.Mine.Fence != p.granted {
+	if s.Mine.State != editlock.MineGranted {
+		return
+	}
+	if s.Mine.Fence != p.granted {
 		p.granted = s.Mine.Fence
 		p.grants++
-		if !p.absent {
-			c := p.conn
-			go func() {
-				if s, err := c.Confirm(p.t.Context(), s.Resource, s.Mine.Fence); err == nil {
-					p.notify(s)
-				}
-			}()
-		}
+	}
+	if s.Mine.Fence != p.confirmed && !p.absent {
+		p.confirmed = s.Mine.Fence
+		c := p.conn
+		go func() {
+			if s, err := c.Confirm(p.t.Context(), s.Resource, s.Mine.Fence); err == nil {
+				p.notify(s)
+			}
+		}()
 	}
 }
 

@@ -132,6 +132,7 @@ func (p *page) sleep(d time.Duration) {
 		defer p.w.mu.Unlock()
 		p.asleep, p.awake = false, time.Now()
 		p.slept += time.Since(began)
+		p.belief = p.belief.At(p.clocks()) // timers that became due are the first thing that runs
 		p.w.sayLocked(p.name, "wakes")
 		todo := p.backlog
 		p.backlog = nil
