@@ -137,7 +137,7 @@ func (j *judge) acked(session string, sent time.Time) {
 	j.w.count.Acks++
 	k := j.known(session)
 	k.heard = time.Now()
-	if until := sent.Add(j.w.style.ttl); until.After(k.sure) {
+	if until := sent.Add(j.w.style.ttl); until.After(k.sure) && k.bye.IsZero() { // who has left is not there to believe it
 		k.sure, k.up = until, j.uptime-time.Since(sent)
 	}
 }
