@@ -209,3 +209,82 @@ func (u *unreadable) Get(ctx context.Context, key string) (store.Record, error) 
 	}
 	return u.Store.Get(ctx, key)
 }
+
+// A session whose first record was made without its node being told has come back to another node meanwhile, and ended there. It does not
+// come to life again by what the first node still has to do for it.
+func TestClaimOfUnknownOutcomeDoesNotReviveASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := mem.New()
+		stopped := &unheard{Store: inner}
+		st := &faulty{Store: stopped}
+		one, two := open(t, st, editlock.Config{}), open(t, inner, editlock.Config{})
+		ana := newPage(t, one, "1", "Ana")
+		id := ana.conn.Session()
+		st.fail(func(ctx context.Context, batch []store.Group) ([]store.Result, error) {
+			st.fail(nil)
+			if _, err := inner.Apply(ctx, batch); err != nil {
+				t.Error(err)
+			}
+			stopped.deaf.Store(true)
+			ana.silent()
+			if err := ana.back(two); err != nil {
+				t.Error(err)
+			}
+			ana.leave()
+			<-time.After(7 * time.Second)
+			stopped.deaf.Store(false)
+			return nil, store.ErrUnknown
+		})
+		if s, err := ana.conn.Acquire(t.Context(), editlock.Request{Resource: doc}); err == nil {
+			t.Errorf("an older connection was given %+v", s)
+		}
+		pass(5 * time.Second)
+		if rec, err := inner.Get(t.Context(), "session/"+id); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the session has a record again: %s, %v", rec.Data, err)
+		}
+		free(t, two, doc)
+	})
+}
+
+// A claim whose outcome nobody told, and whose session's record then cannot be read at once, holds up neither who asked nor what is heard.
+func TestClaimOfUnknownOutcomeDoesNotWaitForItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := mem.New()
+		st := &unheard{Store: inner}
+		faulty := &faulty{Store: st}
+		m := open(t, faulty, editlock.Config{})
+		ana := newPage(t, m, "1", "Ana")
+		faulty.fail(func(ctx context.Context, batch []store.Group) ([]store.Result, error) {
+			faulty.fail(nil)
+			_, _ = inner.Apply(ctx, batch)
+			st.once.Store(true)
+			return nil, store.ErrUnknown
+		})
+		began := time.Now()
+		ana.ask(doc)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the answer took %v", took)
+		}
+		ana.holds(doc)
+	})
+}
+
+// unheard is a store of which the next look at a session fails, or that tells no changes.
+type unheard struct {
+	store.Store
+	once, deaf atomic.Bool
+}
+
+func (s *unheard) Changes(ctx context.Context, after int64, limit int, prefixes ...string) ([]store.Record, int64, error) {
+	if s.deaf.Load() {
+		return nil, 0, store.ErrUnavailable
+	}
+	return s.Store.Changes(ctx, after, limit, prefixes...)
+}
+
+func (s *unheard) Get(ctx context.Context, key string) (store.Record, error) {
+	if strings.HasPrefix(key, "session/") && s.once.CompareAndSwap(true, false) {
+		return store.Record{}, store.ErrUnavailable
+	}
+	return s.Store.Get(ctx, key)
+}

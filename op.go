@@ -2,6 +2,7 @@ package editlock
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/editlock/editlock/lease"
@@ -90,20 +91,27 @@ func (m *Manager) enqueue(name string, o *op) *resource {
 	}
 }
 
+// errNoRecord says of a session that its record was found missing just now.
+var errNoRecord = errors.New("editlock: the session has no record any more")
+
 // current returns an error if a newer connection of the session has replaced that of the op since: what is late changes
 // nothing. Where other nodes write too, this may not be known yet: then it also returns the demand that the session's
-// record is still what this node knows.
-func (o *op) current(m *Manager) ([]store.Op, error) {
+// record is still what this node knows. swap is what becomes of that record with the op, nil if it is left alone.
+func (o *op) current(m *Manager, swap *sessionSwap) ([]store.Op, error) {
 	if o.conn == nil {
 		return nil, nil
 	}
 	s := o.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.epoch > o.conn.epoch {
+	switch {
+	case s.epoch > o.conn.epoch:
 		return nil, ErrReplaced
-	}
-	if m.ear.alone || s.rev == 0 || mutant == "late-elsewhere" {
+	case m.ear.alone || mutant == "late-elsewhere" || swap != nil:
+		return nil, nil
+	case s.rev == 0 && o.claims:
+		return nil, errNoRecord
+	case s.rev == 0:
 		return nil, nil
 	}
 	return []store.Op{{Key: s.key(), Expect: s.rev, Keep: true}}, nil

@@ -35,8 +35,9 @@ type session struct {
 	in    map[string]standing // the resources whose records name it
 	asks  map[string]int      // acquires under way, by resource; nil: none. The session does not end meanwhile
 
-	unheard bool // it came from another node: what names it has to be heard before it is told what it has
-	unnamed bool // no record named it when dropOthers looked
+	claimed *claim // nil: there was none
+	unheard bool   // it came from another node: what names it has to be heard before it is told what it has
+	unnamed bool   // no record named it when dropOthers looked
 
 	pulse lease.Pulse // of a session of this node, as long as its node is this one
 	over  bool        // its time is over; only a resume changes that
@@ -200,10 +201,22 @@ type sessionSwap struct {
 // begin prepares the swap of the session's record that o needs, and holds the record until release. It
 // returns nil if none is needed after all, and an error if o is not to be done.
 func (s *session) begin(m *Manager, o *op) (*sessionSwap, error) {
+	if !o.claims && !o.ends {
+		return nil, nil
+	}
 	s.record <- struct{}{}
+	swap := &sessionSwap{s: s}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	swap := &sessionSwap{s: s}
+	if c := s.claimed; o.claims && c != nil && s.rev == 0 && !s.here && !m.ear.alone {
+		s.mu.Unlock()
+		err := c.settle(m, s)
+		s.mu.Lock()
+		if err != nil {
+			swap.unlock()
+			return nil, err
+		}
+	}
 	switch {
 	case o.ends && !s.over && mutant != "late-expiry":
 		swap.unlock()
@@ -224,6 +237,47 @@ func (s *session) begin(m *Manager, o *op) (*sessionSwap, error) {
 	return swap, nil
 }
 
+// claim is the write of a session's first record that had an unknown outcome: it went with the swap of a resource's record at a revision.
+type claim struct {
+	key string
+	rev int64
+	at  time.Time
+}
+
+// settle does not let a session's first record be made twice. One that is missing after an unknown outcome may have been made: then the session
+// came back to another node, which ended it, and nobody could tell a second record from that of a session in force. If the resource's
+// record is not as it was either, this is taken to be so, and the page begins another session.
+func (c claim) settle(m *Manager, s *session) error {
+	if err := m.reread(m.ctx, s); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	missing := s.rev == 0
+	s.mu.Unlock()
+	if !missing {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(m.ctx, m.cfg.StoreTimeout)
+	defer cancel()
+	rec, err := m.st.Get(ctx, c.key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if rec.Rev == c.rev && time.Since(c.at) < m.cfg.Rules.Keep {
+		return nil
+	}
+	s.mu.Lock()
+	if !s.over {
+		s.over, s.since = true, time.Now()
+	}
+	conn := s.conn
+	s.mu.Unlock()
+	if conn != nil {
+		conn.end(ErrSessionOver)
+	}
+	return ErrSessionOver
+}
+
 func (w *sessionSwap) unlock() { <-w.s.record }
 
 func (w *sessionSwap) needed() bool { return w != nil }
@@ -234,9 +288,14 @@ func (w *sessionSwap) release() {
 	}
 }
 
-// stale reads the record again, after a swap of it that failed.
-func (w *sessionSwap) stale(ctx context.Context, m *Manager) {
+// stale reads the record again, after a swap of it failed that went with one of a resource's record.
+func (w *sessionSwap) stale(ctx context.Context, m *Manager, why error, with store.Op) {
 	if w != nil {
+		w.s.mu.Lock()
+		if w.node != "" && errors.Is(why, store.ErrUnknown) && w.s.claimed == nil {
+			w.s.claimed = &claim{with.Key, with.Expect, time.Now()}
+		}
+		w.s.mu.Unlock()
 		_ = m.reread(ctx, w.s) // if that fails too, so does the next swap
 	}
 }

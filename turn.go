@@ -36,25 +36,25 @@ func (r *resource) turn(ops []*op) (left []*op) {
 	defer func() { swap.release() }()
 	for len(ops) > 0 && change == nil {
 		o := ops[0]
-		keep, err := o.current(m)
+		if len(keeps) > store.MaxGroup/2 || swap != nil && (o.claims || o.ends) {
+			break // one session's record a swap
+		}
+		mine, err := o.session.begin(m, o)
+		var keep []store.Op
+		if err == nil { // only then is it known for good whether there is a record
+			keep, err = o.current(m, mine)
+		}
 		if err != nil {
+			mine.release()
+			if errors.Is(err, errNoRecord) {
+				continue // since a moment ago
+			}
 			o.reply(r, answer{err: err})
 			ops = ops[1:]
 			continue
 		}
-		if len(keeps) > store.MaxGroup/2 {
-			break
-		}
-		if o.claims || o.ends {
-			if swap != nil {
-				break // one session's record a swap
-			}
-			var err error
-			if swap, err = o.session.begin(m, o); err != nil {
-				o.reply(r, answer{err: err})
-				ops = ops[1:]
-				continue
-			}
+		if mine != nil {
+			swap = mine
 		}
 		ops = ops[1:]
 		keeps = append(keeps, keep...)
@@ -149,7 +149,9 @@ func (r *resource) turn(ops []*op) (left []*op) {
 				o.maybe = true
 			}
 		}
-		swap.stale(m.ctx, m)
+		swap.stale(m.ctx, m, err, group[0])
+		swap.release() // what is heard may have to wait for the session's record
+		swap = nil
 		_ = m.hear(m.ctx) // if that fails too, so does the next swap
 		if errors.Is(err, store.ErrConflict) && !m.ear.alone {
 			m.missed(done)
