@@ -105,29 +105,32 @@ func (m *Manager) stored(ctx context.Context, name string) (store.Record, lease.
 
 // Check says whether a session holds a resource with a fence now: nil, a *LockedError if somebody else holds
 // it, ErrStale if nobody does or the fence is older. Without a session ("") the fence alone counts, which names one grant;
-// with a session, fence 0 stands for any. It is certain for the moment at which it was read only: check in the transaction
-// of the write where that is possible.
-func (m *Manager) Check(ctx context.Context, resource, session string, fence int64) error {
+// with a session, fence 0 stands for any. The snapshot is what was judged, for no session: with nil its holder is that
+// session, and its fence the one that was found. It is zero if nothing could be read, with ErrBadResource, ErrUnavailable or
+// ErrClosed. All of it is certain for the moment at which it was read only: check in the transaction of the write where that is
+// possible.
+func (m *Manager) Check(ctx context.Context, resource, session string, fence int64) (Snapshot, error) {
 	name, err := lease.ParseResource(resource)
 	if err != nil {
-		return err
+		return Snapshot{}, err
 	}
 	rec, s, err := m.stored(ctx, name)
 	if err != nil {
-		return err
+		return Snapshot{}, err
 	}
+	snap := m.view(name, s, rec.Rev, nil, nil)
 	other := ErrStale
 	for _, h := range s.Holds {
 		own := session == "" && fence > 0 || h.Session == session
 		switch {
 		case h.Lapsed:
 		case own && (h.Fence == fence || fence == 0):
-			return nil
+			return snap, nil
 		case h.Session != session:
-			other = &LockedError{Snapshot: m.view(name, s, rec.Rev, nil, nil)}
+			other = &LockedError{Snapshot: snap}
 		}
 	}
-	return other
+	return snap, other
 }
 
 // ForceRelease ends the hold of a resource that has the given fence, with reason Forced, by decision of an administrator;

@@ -192,14 +192,21 @@ func TestCheck(t *testing.T) {
 			{ana.conn.Session(), fence - 1, editlock.ErrStale}, {"", fence - 1, editlock.ErrLocked}, {"", 0, editlock.ErrLocked},
 			{ben.conn.Session(), fence, editlock.ErrLocked}, {ben.conn.Session(), 0, editlock.ErrLocked},
 		} {
-			if err := m.Check(t.Context(), doc, c.session, c.fence); !errors.Is(err, c.want) {
+			snap, err := m.Check(t.Context(), doc, c.session, c.fence)
+			if !errors.Is(err, c.want) {
 				t.Errorf("%+v: %v", c, err)
+			}
+			if snap.State != editlock.Held || snap.Holder == nil || snap.Holder.Fence != fence || snap.Holder.User.ID != "1" {
+				t.Errorf("%+v: what was judged is %+v", c, snap)
 			}
 		}
 		for _, session := range []string{"", ana.conn.Session()} {
-			if err := m.Check(t.Context(), "article/free", session, fence); !errors.Is(err, editlock.ErrStale) {
-				t.Errorf("%q: %v", session, err)
+			if snap, err := m.Check(t.Context(), "article/free", session, fence); !errors.Is(err, editlock.ErrStale) || snap.State != editlock.Free || snap.Holder != nil {
+				t.Errorf("%q: %+v, %v", session, snap, err)
 			}
+		}
+		if snap, err := m.Check(t.Context(), "article//1", "", fence); !errors.Is(err, editlock.ErrBadResource) || snap.State != "" {
+			t.Errorf("%+v, %v", snap, err)
 		}
 	})
 }

@@ -76,7 +76,7 @@ func TestOneHoldsTheOtherWaitsAndIsLetIn(t *testing.T) {
 		if err := a.Release(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Check(t.Context(), "article/42", "nobody", b.Fence()); !errors.Is(err, editlock.ErrLocked) {
+		if _, err := m.Check(t.Context(), "article/42", "nobody", b.Fence()); !errors.Is(err, editlock.ErrLocked) {
 			t.Fatal(err)
 		}
 		if err := ben.Close(); err != nil {

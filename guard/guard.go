@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/editlock/editlock"
 	"github.com/editlock/editlock/lease"
 	"github.com/editlock/editlock/wire"
 )
@@ -76,9 +77,9 @@ func (v *Verifier) Verify(token, resource string) (wire.Lock, error) {
 	return lock, err
 }
 
-// Checker says whether a session holds a resource with a fence at this moment. *editlock.Manager is one.
+// Checker says whether a session holds a resource with a fence at this moment, and what it found. *editlock.Manager is one.
 type Checker interface {
-	Check(ctx context.Context, resource, session string, fence int64) error
+	Check(ctx context.Context, resource, session string, fence int64) (editlock.Snapshot, error)
 }
 
 type contextKey struct{}

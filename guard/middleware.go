@@ -88,10 +88,11 @@ func (v *Verifier) admit(r *http.Request, resource string, o Options) (wire.Lock
 		return lock, err
 	}
 	if err == nil {
-		return lock, o.Checker.Check(r.Context(), resource, lock.Session, lock.Fence)
+		_, err := o.Checker.Check(r.Context(), resource, lock.Session, lock.Fence)
+		return lock, err
 	}
 	// Refused already; but whoever wants to save should learn who holds.
-	if checked := o.Checker.Check(r.Context(), resource, "", 0); errors.Is(checked, editlock.ErrLocked) {
+	if _, checked := o.Checker.Check(r.Context(), resource, "", 0); errors.Is(checked, editlock.ErrLocked) {
 		return wire.Lock{}, checked
 	}
 	return wire.Lock{}, err

@@ -39,7 +39,7 @@ func (s *Server) callCheck(c *call, in *wire.CheckCall) (*checkAnswer, error) {
 }
 
 func (s *Server) checkOne(c *call, name string, item wire.CheckItem) (wire.Checked, error) {
-	session, fence, refused, ours := "", item.Fence, wire.Code(""), false
+	session, fence, refused := "", item.Fence, wire.Code("")
 	switch {
 	case item.Token != "":
 		lock, err := wire.VerifyLock(wire.Keys{s.opts.LockKey}, item.Token, c.received)
@@ -57,15 +57,12 @@ func (s *Server) checkOne(c *call, name string, item wire.CheckItem) (wire.Check
 		}
 		session = t.Session
 	}
-	if refused == "" {
-		err := s.m.Check(c.ctx, name, session, fence)
-		if err != nil && !errors.Is(err, editlock.ErrLocked) && !errors.Is(err, editlock.ErrStale) {
-			return wire.Checked{}, err
-		}
-		ours = err == nil
+	if refused != "" {
+		session, fence = "", 0 // nothing is claimed: only what holds is told
 	}
-	snap, err := s.m.Get(c.ctx, name)
-	if err != nil {
+	// The answer is made of what was judged: a second look might find the next holder, whose fence would then be given away as ours.
+	snap, err := s.m.Check(c.ctx, name, session, fence)
+	if err != nil && !errors.Is(err, editlock.ErrLocked) && !errors.Is(err, editlock.ErrStale) {
 		return wire.Checked{}, err
 	}
 	out := wire.Checked{Resource: name, Result: wire.Unheld, Code: refused}
@@ -73,10 +70,10 @@ func (s *Server) checkOne(c *call, name string, item wire.CheckItem) (wire.Check
 		out.Result, out.Holder, out.Fence = wire.Theirs, c.snapshot(snap).Holder, snap.Holder.Fence
 	}
 	switch {
-	case ours && out.Result == wire.Theirs && (fence == 0 || out.Fence == fence):
+	case err == nil:
 		out.Result = wire.Ours
-	case refused == "" && (session != "" || fence != 0):
-		out.Code = wire.StaleFence // or it has passed on in the moment between
+	case session != "" || fence != 0:
+		out.Code = wire.StaleFence
 	}
 	return out, nil
 }

@@ -147,7 +147,8 @@ func (s *site) lockOf(tab *browser.Page) wire.Lock {
 }
 
 func (s *site) holds(l wire.Lock) error {
-	return s.manager.Check(s.t.Context(), "article/42", l.Session, l.Fence)
+	_, err := s.manager.Check(s.t.Context(), "article/42", l.Session, l.Fence)
+	return err
 }
 
 // grantedAt is when the lock was granted, as the history has it.

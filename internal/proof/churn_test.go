@@ -197,7 +197,7 @@ func letIn(ctx context.Context, m *editlock.Manager, pages []*swarm.Page, resour
 			}
 			last = s.Mine.Fence
 			mu.Unlock()
-			if err := m.Check(ctx, resource, sessionOf(p), s.Mine.Fence); err != nil && !errors.Is(err, editlock.ErrUnavailable) {
+			if _, err := m.Check(ctx, resource, sessionOf(p), s.Mine.Fence); err != nil && !errors.Is(err, editlock.ErrUnavailable) {
 				errs[i] = fmt.Errorf("a page believes, but %w", err)
 			}
 			if err := giveBack(ctx, p, resource, s.Mine.Fence); err != nil {

@@ -125,10 +125,15 @@ func (d *doomed) kill(ctx context.Context, h *host) error {
 		if s.Error != "" {
 			return fmt.Errorf("%s: a page: %s", g.resource, s.Error)
 		}
+		held := s.State == "held"
+		if held {
+			_, err := d.m.Check(ctx, g.resource, s.Session, s.Fence)
+			held = err == nil
+		}
 		switch {
 		case s.State == "waiting":
 			d.waiters++
-		case s.State == "held" && d.m.Check(ctx, g.resource, s.Session, s.Fence) == nil: // a ghost, if it stays so
+		case held: // a ghost, if it stays so
 			d.holders = append(d.holders, victim{g.resource, s.Session, s.Fence, at})
 		default:
 			d.others++
