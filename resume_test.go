@@ -136,3 +136,50 @@ func TestUnknownResumeClosesTheConnectionBefore(t *testing.T) {
 		}
 	})
 }
+
+// A page that has come back, and then gives its lock or its place away, goes on to hear what becomes of the resource, as it did before.
+func TestPageThatCameBackGoesOnWatching(t *testing.T) {
+	for name, give := range map[string]func(t *testing.T, ana *page){
+		"holder": func(t *testing.T, ana *page) {
+			if _, err := ana.conn.Release(t.Context(), doc, ana.holds(doc), ""); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"waiter": func(t *testing.T, ana *page) {
+			ana.waits(doc, 1)
+			if _, err := ana.conn.Cancel(t.Context(), doc); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := open(t, mem.New(), editlock.Config{})
+				ana, ben := newPage(t, m, "1", "Ana"), newPage(t, m, "2", "Ben")
+				first, second := ana, ben
+				if name == "waiter" {
+					first, second = ben, ana
+				}
+				first.ask(doc)
+				first.holds(doc)
+				second.ask(doc)
+				ana.cut()
+				if err := ana.back(m); err != nil {
+					t.Fatal(err)
+				}
+				give(t, ana)
+				fence := ben.holds(doc)
+				if s := ana.now(doc); s.Holder == nil || s.Holder.Fence != fence {
+					t.Errorf("Ben holds, but Ana sees %+v", s)
+				}
+				if _, err := ben.conn.Release(t.Context(), doc, fence, ""); err != nil {
+					t.Fatal(err)
+				}
+				settle()
+				if s := ana.now(doc); s.State != editlock.Free {
+					t.Errorf("it is free, but Ana sees %+v", s)
+				}
+			})
+		})
+	}
+}

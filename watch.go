@@ -30,8 +30,8 @@ func (c *Conn) subscribe(name string, how subscription) error {
 		err = ErrTooManyWatches
 	}
 	if err == nil {
-		// A page that asks goes on to watch. A program that acquires one resource after another does not.
-		w.keep = w.keep || how == keeping || how == asking && !c.s.here
+		// A page that asks, or asked before it came back, goes on to watch. A program that acquires one resource after another does not.
+		w.keep = w.keep || how == keeping || !c.s.here
 		if how == asking {
 			w.asking++
 		}
