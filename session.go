@@ -244,19 +244,10 @@ type claim struct {
 	at  time.Time
 }
 
-// settle does not let a session's first record be made twice. One that is missing after an unknown outcome may have been made: then the session
-// came back to another node, which ended it, and nobody could tell a second record from that of a session in force. If the resource's
-// record is not as it was either, this is taken to be so, and the page begins another session.
+// settle does not let a session's first record be made twice. If the resource's record is not as it was, the write was done or never will be;
+// and if the session's is missing then, it may have been made: the session came back to another node, which ended it, and nobody could tell a
+// second record from that of a session in force. So the page begins another session.
 func (c claim) settle(m *Manager, s *session) error {
-	if err := m.reread(m.ctx, s); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	missing := s.rev == 0
-	s.mu.Unlock()
-	if !missing {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(m.ctx, m.cfg.StoreTimeout)
 	defer cancel()
 	rec, err := m.st.Get(ctx, c.key)
@@ -266,12 +257,18 @@ func (c claim) settle(m *Manager, s *session) error {
 	if rec.Rev == c.rev && time.Since(c.at) < m.cfg.Rules.Keep {
 		return nil
 	}
+	if err := m.reread(ctx, s); err != nil {
+		return err
+	}
 	s.mu.Lock()
-	if !s.over {
+	there, conn := s.rev != 0, s.conn
+	if !there && !s.over {
 		s.over, s.since = true, time.Now()
 	}
-	conn := s.conn
 	s.mu.Unlock()
+	if there {
+		return nil
+	}
 	if conn != nil {
 		conn.end(ErrSessionOver)
 	}

@@ -298,7 +298,7 @@ func (w *world) jumpClock() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := w.page()
-	if p.asleep {
+	if p.asleep || p.slept > 0 && time.Since(p.awake) < 2*w.style.ttl {
 		return // one of the two clocks runs on
 	}
 	w.count.Jumps++
