@@ -187,8 +187,14 @@ func (s *Server) callHistory(c *call, q *historyQuery) (*wire.HistoryList, error
 	for _, e := range entries {
 		out.Entries = append(out.Entries, wire.HistoryEntry{Revision: e.Revision, At: e.At.UTC(), Ended: past(e.Ended), Granted: past(e.Granted)})
 	}
-	if len(entries) == q.Limit {
-		out.Cursor = next
+	if len(entries) == q.Limit { // the next one tells whether this is the end
+		more, _, err := s.m.History(c.ctx, name, next, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(more) > 0 {
+			out.Cursor = next
+		}
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 
@@ -57,6 +58,32 @@ func TestCheckMeetsAHandOver(t *testing.T) {
 		}
 		if reads == 0 && !passed {
 			t.Error("no record was read")
+		}
+	}
+}
+
+// A history has a cursor as long as there is more of it, and none at its end, also where the last page is full.
+func TestHistoryEnds(t *testing.T) {
+	w := start(t)
+	ana := w.asker("ana")
+	for range 2 { // each time two changes of holder
+		ana.release(ana.acquire(wire.AcquireCall{Resource: doc42}))
+	}
+	for limit := 1; limit <= 5; limit++ {
+		seen, cursor := 0, ""
+		for pages := 1; ; pages++ {
+			l := good[wire.HistoryList](ana, "GET", fmt.Sprintf("/v1/history/%s?limit=%d&cursor=%s", doc42, limit, cursor), nil)
+			seen += len(l.Entries)
+			if cursor = l.Cursor; cursor != "" {
+				if seen >= 4 || len(l.Entries) != limit {
+					t.Fatalf("by %d: after %d of 4 entries there is more, they say", limit, seen)
+				}
+				continue
+			}
+			if want := (4 + limit - 1) / limit; seen != 4 || pages != want {
+				t.Errorf("by %d: %d entries on %d pages", limit, seen, pages)
+			}
+			break
 		}
 	}
 }
