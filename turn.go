@@ -340,6 +340,9 @@ func (r *resource) fail(ops []*op, err error) {
 // answer tells those who asked. base is what held before.
 func (r *resource) answer(base lease.State, done []*op, outs []lease.Outcome, change *lease.Change) {
 	r.observe(base, done, outs, change)
+	if change != nil && change.Ended != nil && change.Ended.Reason == Forced {
+		r.m.log.Info("a hold was ended by an administrator", "resource", r.name, "fence", change.Ended.Fence, "by", change.Ended.By, "why", change.Ended.Text)
+	}
 	for i, o := range done {
 		a := answer{answer: outs[i].Answer}
 		if o.session != nil && o.done != nil {

@@ -230,6 +230,5 @@ func (s *Server) callForce(c *call, in *wire.ForceCall) (*wire.Forced, error) {
 	if ended != nil {
 		out.Ended = &wire.Ended{Fence: ended.Fence, Reason: string(ended.Reason), At: forPeople(ended.At)}
 	}
-	s.log.Info("a hold was ended by an administrator", "resource", name, "fence", in.Fence, "by", clip(c.who.user.ID), "why", clip(in.Reason))
 	return out, nil
 }
