@@ -35,7 +35,7 @@ func (c *historyCmd) Run(ctx context.Context) error {
 	for {
 		var part wire.HistoryList
 		if err := c.call(ctx, http.MethodGet, "/v1/history/"+pathOf(c.Resource)+"?"+query.Encode(), nil, &part); err != nil {
-			return err
+			return list.cut(err)
 		}
 		for i := range part.Entries {
 			e := &part.Entries[i]

@@ -23,17 +23,26 @@ func (releaseCmd) Help() string {
 		"Done, too, if nobody held any more.\n\n" + exitCodes
 }
 
+const (
+	maxReason = 256 // bytes, of the protocol
+	noHold    = 1   // a fence that no hold has: they count the microseconds since 1970
+)
+
 func (c *releaseCmd) Run(ctx context.Context) error {
+	if c.Reason = strings.TrimSpace(c.Reason); c.Reason == "" || len(c.Reason) > maxReason {
+		return &exit{exitUsage, fmt.Errorf("--reason has to say why in words, of 1 to %d bytes", maxReason)}
+	}
 	var before wire.Snapshot
-	if c.Fence == 0 {
+	looked := c.Fence == 0
+	if looked {
 		// What is ended is the hold that was seen here, and nobody's who comes after.
 		if err := c.call(ctx, http.MethodGet, "/v1/locks/"+pathOf(c.Resource), nil, &before); err != nil {
 			return err
 		}
-		if before.Holder == nil {
-			return c.say(&wire.Forced{Snapshot: before}, before.Resource+": nobody holds it.")
+		c.Fence = noHold // asked for even so: whether the right is enough must not depend on who holds
+		if before.Holder != nil {
+			c.Fence = before.Holder.Fence
 		}
-		c.Fence = before.Holder.Fence
 	}
 	var out wire.Forced
 	if err := c.call(ctx, http.MethodPost, "/v1/force-release", wire.ForceCall{Resource: c.Resource, Reason: c.Reason, Fence: c.Fence}, &out); err != nil {
@@ -45,6 +54,10 @@ func (c *releaseCmd) Run(ctx context.Context) error {
 	}
 	text := out.Snapshot.Resource + ": "
 	switch {
+	case looked && before.Holder == nil && out.Snapshot.Holder == nil:
+		text += "nobody holds it."
+	case looked && before.Holder == nil:
+		text += "nobody held it."
 	case out.Ended == nil:
 		text += "there is no such hold."
 	case out.Ended.Reason != "forced":

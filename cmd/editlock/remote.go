@@ -149,7 +149,23 @@ func (r *remote) problem(resp *http.Response, text []byte) error {
 	if json.Unmarshal(text, &p) != nil || p.Code == "" {
 		return &exit{exitUnreachable, fmt.Errorf("what answers at %s is no editlock server (%s); is the base path right?", r.Server, resp.Status)}
 	}
-	return &exit{exitFor(p.Code), fmt.Errorf("the server refused (%s): %s", p.Code, strings.TrimSuffix(p.Detail, "."))}
+	return &exit{exitFor(p.Code), &refusal{p.Code, p.Detail}}
+}
+
+// refusal is what the server answered in place of what was asked for.
+type refusal struct {
+	code   wire.Code
+	detail string
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("the server refused (%s): %s", r.code, strings.TrimSuffix(r.detail, "."))
+}
+
+// forbidden reports whether an error says that the access token is good, and gives no right to what was asked for.
+func forbidden(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.code == wire.Forbidden
 }
 
 // exitFor is the exit code that says the same as a code of the protocol.

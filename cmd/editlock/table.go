@@ -61,6 +61,14 @@ func (l *listing) end(remark string) error {
 	return l.rows.Flush()
 }
 
+// cut prints what there was until something went wrong, and returns that.
+func (l *listing) cut(err error) error {
+	if l.rows != nil && l.any {
+		_ = l.rows.Flush() // if that fails too, the first error says more
+	}
+	return err
+}
+
 // harmless takes out of a text of others what a terminal would obey.
 func harmless(s string) string {
 	return strings.Map(func(r rune) rune {
