@@ -31,7 +31,7 @@ func (c *Conn) subscribe(name string, how subscription) error {
 	}
 	if err == nil {
 		// A page that asks, or asked before it came back, goes on to watch. A program that acquires one resource after another does not.
-		w.keep = w.keep || how == keeping || !c.s.here
+		w.keep = w.keep || how == keeping || !c.s.here && (how == asking || mutant != "fades")
 		if how == asking {
 			w.asking++
 		}

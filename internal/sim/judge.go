@@ -24,6 +24,7 @@ type judge struct {
 	down       time.Duration        // since when none is
 	asked      map[string]time.Time // session and resource: when it last asked
 	served     map[string]served    // session and resource
+	behind     map[string]time.Time // page and resource: since when it does not know what has become of it
 }
 
 // known is what the judge knows of a session.
@@ -83,7 +84,7 @@ func (j *judge) serves(session, resource string, begins int, err error) {
 }
 
 func newJudge(w *world) *judge {
-	return &judge{w: w, sessions: map[string]*known{}, docs: map[string]*doc{}, moving: map[string]time.Time{}, asked: map[string]time.Time{}, served: map[string]served{}}
+	return &judge{w: w, sessions: map[string]*known{}, docs: map[string]*doc{}, moving: map[string]time.Time{}, asked: map[string]time.Time{}, served: map[string]served{}, behind: map[string]time.Time{}}
 }
 
 func (j *judge) violate(promise, format string, args ...any) {

@@ -7,6 +7,7 @@ func (j *judge) calm() {
 	for _, d := range j.docs {
 		d.waitFrom = time.Time{}
 	}
+	j.behind = map[string]time.Time{}
 }
 
 // look is called every second of a calm time: nobody who is there may wait longer than is promised for somebody who is not.
@@ -14,6 +15,7 @@ func (j *judge) look(time.Duration) {
 	j.w.mu.Lock()
 	defer j.w.mu.Unlock()
 	now := time.Now()
+	j.news(now)
 	for name, d := range j.docs {
 		if !j.someWaits(name, d) || j.holderThere(name, d) {
 			d.waitFrom = time.Time{}
@@ -61,4 +63,26 @@ func (j *judge) holderThere(name string, d *doc) bool {
 		}
 	}
 	return false
+}
+
+// news checks that whoever was told about a resource over the connection that it has is told what has become of it since.
+func (j *judge) news(now time.Time) {
+	for _, p := range j.w.pages {
+		for name, rev := range p.revs {
+			d, key := j.doc(name), p.name+" "+name
+			is, known := d.versions[d.rev]
+			saw, told := d.versions[rev]
+			if !known || !told || is == saw || !j.listens(p) {
+				delete(j.behind, key)
+				continue
+			}
+			if j.behind[key].IsZero() {
+				j.behind[key] = now
+			}
+			if since := now.Sub(j.behind[key]); since > 10*time.Second {
+				j.violate("news", "%s was told %+v of %s, which has been %+v for %v", p.name, saw, name, is, since)
+				j.behind[key] = now
+			}
+		}
+	}
 }

@@ -41,6 +41,7 @@ var mutants = []struct {
 	{"reused-token", "a resume token may be used any number of times, by anyone", "duplicated tabs, which copy `sessionStorage`", false},
 	{"unseen-resume", "a session that was resumed by a write of unknown outcome has no time at all", "ours, found by this simulation", false},
 	{"late-attempt", "a late attempt of a page to connect costs it the session that its next attempt has got", "ours, found by this simulation", false},
+	{"fades", "a page that came back hears nothing more of what it gives away", "ours, seen by who tried it", false},
 	{"deaf", "a node does not hear of what others write, and goes by what it knew", "caches that nobody told", true},
 	{"late-elsewhere", "what an older connection says to one node counts though the session has come back to another", "what ZooKeeper refuses as a session that has moved", true},
 	{"moved-in-no-time", "a session that has come to another node has no time but its own, whatever the node before may have promised", "ours, found by this simulation", true},

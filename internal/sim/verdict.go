@@ -152,13 +152,18 @@ func (j *judge) grant(name string, d *doc, prev lease.State, h *lease.Hold, rev 
 
 // present reports whether a session is surely there: its page runs, has a connection, and was acknowledged lately.
 func (j *judge) present(session, resource string) bool {
-	k := j.known(session)
 	for _, p := range j.w.pages {
-		if p.session == session && p.welcomed && !p.asleep && !p.left && p.want == resource && !p.cutUp && !p.cutDown && k.bye.IsZero() {
-			return time.Now().Before(k.sure.Add(-j.w.style.ttl / 2))
+		if p.session == session && p.want == resource && j.listens(p) {
+			return true
 		}
 	}
 	return false
+}
+
+// listens reports whether a page is surely there.
+func (j *judge) listens(p *page) bool {
+	k := j.known(p.session)
+	return p.welcomed && !p.asleep && !p.left && !p.cutUp && !p.cutDown && k.bye.IsZero() && time.Now().Before(k.sure.Add(-j.w.style.ttl/2))
 }
 
 // queue looks at who is in the line before and after.
