@@ -87,3 +87,30 @@ func TestHistoryEnds(t *testing.T) {
 		}
 	}
 }
+
+// One request of a session waits, another gives its place up. Nothing is left then: whichever is answered last says so, by having no session,
+// and the token in the other's answer is that of a session that has ended.
+func TestCancelWhileARequestWaits(t *testing.T) {
+	w := start(t)
+	ana, ben := w.asker("ana"), w.asker("ben")
+	for i := range 10 {
+		name := fmt.Sprintf("article/1%d", i)
+		g := ana.acquire(wire.AcquireCall{Resource: name})
+		other := ben.acquire(wire.AcquireCall{Resource: "article/43"}) // it makes the session
+		waiting := ben.answers("/v1/acquire", wire.AcquireCall{Resource: name, Session: other.Session, Wait: 50})
+		w.waiting(name, 1)
+		if out := ben.release(other); out.Session == "" {
+			t.Error("the session ends though it waits")
+		}
+		out := good[wire.Standing](ben, "POST", "/v1/cancel", wire.CancelCall{Resource: name, Session: other.Session})
+		sent := ben.problem(recv(t, waiting, "the answer to the one that waits"), wire.Locked)
+		if out.Snapshot.Waiting != 0 || out.Snapshot.Mine != nil || sent.Snapshot != nil {
+			t.Errorf("%+v, %+v", out, sent)
+		}
+		if (out.Session == "") == (sent.Session == "") {
+			t.Errorf("the sessions: %q, %q", out.Session, sent.Session)
+		}
+		ben.bad("POST", "/v1/renew", wire.RenewCall{Session: other.Session}, wire.SessionOver)
+		ana.release(g)
+	}
+}
