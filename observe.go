@@ -24,7 +24,7 @@ type Observer struct {
 	Lapsed func()
 	// Resumed is called for every attempt to come back to a session.
 	Resumed func(ResumeOutcome)
-	// SessionOver is called when a session of a page has ended: because its page said so (left), or by its silence.
+	// SessionOver is called when the time of a session was over: because its page said so (left), or by its silence.
 	SessionOver func(left bool)
 	// Renewed is called when the node tried to renew its life in the store.
 	Renewed func(error)

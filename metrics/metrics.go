@@ -54,7 +54,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		releases: counters("releases_total", "Holdings that ended, by reason; expiries are those with reason expired.", "reason"),
 		lapses:   counter("lapses_total", "Holders whose time was over: their lock stays theirs until somebody asks, or for 10 minutes."),
 		resumes:  counters("resumes_total", "Attempts to come back to a session, by result.", "result"),
-		over:     counters("sessions_over_total", "Sessions of pages whose time was over, by cause: left (the page said so) or silent.", "cause"),
+		over:     counters("sessions_over_total", "Sessions whose time was over, by cause: left (the page said so) or silent.", "cause"),
 		renewals: counters("node_renewals_total", "Attempts of the node to renew its life in the store, by result.", "result"),
 		gaps:     counter("node_gaps_total", "Outages after which every session got its time afresh."),
 		jumps:    counter("clock_jumps_total", "Times that the clock of the store or of this machine was set. No lock depends on it."),
@@ -156,8 +156,8 @@ func (m *Metrics) Observer() *editlock.Observer {
 		},
 		Lapsed:  m.lapses.Inc,
 		Resumed: func(r editlock.ResumeOutcome) { inc(resumes, r) },
-		SessionOver: func(byPage bool) {
-			if byPage {
+		SessionOver: func(said bool) {
+			if said {
 				left.Inc()
 			} else {
 				silent.Inc()
