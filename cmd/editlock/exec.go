@@ -48,7 +48,7 @@ EDITLOCK_LOCK_TOKEN_FILE, a file that only this user can read, with the newest l
 
 If the lock is lost, or can no longer be trusted, the command is stopped: SIGTERM to its process group, and SIGKILL after --kill-after. Signals are passed on to it. On a terminal the command stays in the group of this one, so that the keyboard works; then SIGTERM and SIGKILL go to the command alone. If this program itself is killed, the command gets SIGTERM (Linux), and the lock is free when the session's time is over. If it is stopped (SIGSTOP) it can do nothing; it looks at the clock first when it goes on.
 
-Exit code: that of the command, 128 + n if signal n ended it; 124 if it was stopped by --timeout, 126 or 127 if it could not be run or found; the code of -E if the lock was not to be had; 6 if the lock was lost. Before the command runs: 2 wrong use, 4 the access token was refused or its rights are not enough, 5 the server cannot be reached or cannot do it now.`
+Exit code: that of the command, 128 + n if signal n ended it; 124 if it was stopped by --timeout, 126 or 127 if it could not be run or found; the code of -E if the lock was not to be had; 6 if the lock was lost. Before the command runs: 2 wrong use, 4 the access token was refused or its rights are not enough, 5 no server has answered within 10 s, or it cannot do it now. Once a server has answered, the waiting goes on through restarts and cuts, for as long as -w says, or without end.`
 }
 
 // seconds is a duration that may be written as a number of seconds, as flock has it.

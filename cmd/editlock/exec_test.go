@@ -386,13 +386,3 @@ func TestExecSaysWhatIsWrong(t *testing.T) {
 		}
 	}
 }
-
-// The exit code of a server that is not there.
-func TestExecWithoutServer(t *testing.T) {
-	t.Parallel()
-	env := []string{"EDITLOCK_SERVER=http://127.0.0.1:1/editlock", "EDITLOCK_TOKEN=" + mint(t, "--sub=1")}
-	status, _, stderr := run(t, env, "exec", "article/42", "--", "true")
-	if status != exitUnreachable || !strings.Contains(stderr, "no lock server answers") {
-		t.Errorf("exit code %d\n%s", status, stderr)
-	}
-}

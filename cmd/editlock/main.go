@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
+	"regexp"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -42,8 +42,11 @@ func main() {
 	}
 }
 
+// library is the name of the library where an error begins, or one that it wraps. An address that ends in it is left alone.
+var library = regexp.MustCompile(`(^|\n|: |\()editlock: `)
+
 // words is what an error says, without the name of the library, which is that of the program.
-func words(err error) string { return strings.ReplaceAll(err.Error(), "editlock: ", "") }
+func words(err error) string { return library.ReplaceAllString(err.Error(), "$1") }
 
 // asked is the command that somebody meant, as far as it was understood.
 func asked(err error) string {

@@ -134,13 +134,19 @@ func (r *remote) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
+// What is said where nobody answers.
+const (
+	saysWhere = "--server or EDITLOCK_SERVER says where"
+	isItThere = "Is it running there? " + saysWhere
+)
+
 // unreachable says that nobody answers.
 func (r *remote) unreachable(err error) error {
 	var asked *url.Error
 	if errors.As(err, &asked) {
 		err = asked.Err
 	}
-	return &exit{exitUnreachable, fmt.Errorf("no server answers at %s (%w). Is it running there? --server or EDITLOCK_SERVER says where", r.Server, err)}
+	return &exit{exitUnreachable, fmt.Errorf("no server answers at %s (%w). %s", r.Server, err, isItThere)}
 }
 
 // problem makes an error of an answer that is none.

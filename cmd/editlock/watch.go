@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/editlock/editlock"
@@ -26,7 +27,7 @@ type watchCmd struct {
 
 func (watchCmd) Help() string {
 	return `Prints who edits what, now and at every change, until it is interrupted. Of what changes faster than it can be printed, the last state is shown.
-After a cut it comes back by itself, and shows what has changed meanwhile.
+After a cut it comes back by itself, and shows what has changed meanwhile. If no server has answered yet, it ends after 10 s.
 
 ` + exitCodes
 }
@@ -102,16 +103,26 @@ func (r *remote) open(ctx context.Context) (*client.Session, error) {
 	if _, err := r.token(); err != nil {
 		return nil, err
 	}
+	log := &plain{out: os.Stderr, server: base.String()}
 	s, err := client.Open(ctx, client.Options{
 		Servers: []string{base.String()},
 		Token:   func(context.Context) (string, error) { return r.token() },
-		Logger:  slog.New(plain{os.Stderr}),
+		Timeout: firstAnswer,
+		Logger:  slog.New(log),
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, editlock.ErrUnavailable):
+		return nil, &exit{exitUnreachable, fmt.Errorf("%s. %s", strings.TrimSuffix(words(err), "."), isItThere)}
+	case err != nil:
 		return nil, worded(err)
 	}
+	log.welcomed.Store(true)
 	return s, nil
 }
+
+// firstAnswer is how long a session waits for a server that has never answered. It may be that the address is mistyped; one that has
+// answered comes back.
+const firstAnswer = 10 * time.Second
 
 // worded gives an error of a session its exit code.
 func worded(err error) error {
@@ -132,17 +143,25 @@ func worded(err error) error {
 }
 
 // plain is a log in words, for a command that a person runs.
-type plain struct{ out io.Writer }
+type plain struct {
+	out      io.Writer
+	server   string
+	welcomed atomic.Bool // the server has answered once
+}
 
-func (plain) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-func (p plain) WithAttrs([]slog.Attr) slog.Handler             { return p }
-func (p plain) WithGroup(string) slog.Handler                  { return p }
+func (*plain) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (p *plain) WithAttrs([]slog.Attr) slog.Handler             { return p }
+func (p *plain) WithGroup(string) slog.Handler                  { return p }
 
-func (p plain) Handle(_ context.Context, r slog.Record) error {
+func (p *plain) Handle(_ context.Context, r slog.Record) error {
 	text := "editlock: " + strings.TrimPrefix(r.Message, "editlock: ")
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "why" || a.Key == "err" {
-			text += " (" + strings.ReplaceAll(strings.TrimPrefix(a.Value.String(), "editlock: "), " editlock: ", " ") + ")"
+		why := library.ReplaceAllString(a.Value.String(), "$1")
+		switch {
+		case a.Key == "why" && !p.welcomed.Load():
+			text = fmt.Sprintf("editlock: no server answers at %s yet (%s); asking again, for %v in all. %s", p.server, strings.TrimPrefix(why, p.server+": "), firstAnswer, saysWhere)
+		case a.Key == "why" || a.Key == "err":
+			text += " (" + why + ")"
 		}
 		return true
 	})
