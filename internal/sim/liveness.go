@@ -1,6 +1,9 @@
 package sim
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // calm begins a time without faults. From here on everything has to come right by itself.
 func (j *judge) calm() {
@@ -65,24 +68,26 @@ func (j *judge) holderThere(name string, d *doc) bool {
 	return false
 }
 
-// news checks that whoever was told about a resource over the connection that it has is told what has become of it since.
+// news checks that whoever asked for a resource over the connection that it has is told what has become of it since.
 func (j *judge) news(now time.Time) {
+	behind := map[string]time.Time{}
 	for _, p := range j.w.pages {
 		for name, rev := range p.revs {
-			d, key := j.doc(name), p.name+" "+name
+			d := j.doc(name)
 			is, known := d.versions[d.rev]
 			saw, told := d.versions[rev]
-			if !known || !told || is == saw || !j.listens(p) {
-				delete(j.behind, key)
+			if !known || !told || is == saw || !p.looksOn[name] || !j.listens(p) {
 				continue
 			}
-			if j.behind[key].IsZero() {
-				j.behind[key] = now
+			key := fmt.Sprint(p.name, " ", p.session, " ", p.epoch, " ", name)
+			if behind[key] = now; !j.behind[key].IsZero() {
+				behind[key] = j.behind[key]
 			}
-			if since := now.Sub(j.behind[key]); since > 10*time.Second {
+			if since := now.Sub(behind[key]); since > 10*time.Second {
 				j.violate("news", "%s was told %+v of %s, which has been %+v for %v", p.name, saw, name, is, since)
-				j.behind[key] = now
+				behind[key] = now
 			}
 		}
 	}
+	j.behind = behind
 }

@@ -47,7 +47,8 @@ type page struct {
 	nextID    int
 	pending   map[int]func(*message)
 	revs      map[string]int64
-	left      bool // it has said bye, and is read-only
+	looksOn   map[string]bool // what it asked for, or had when it came back, over this connection: it is told what becomes of that
+	left      bool            // it has said bye, and is read-only
 
 	// The person.
 	want        string // resource; empty: none
@@ -158,7 +159,7 @@ func (p *page) arrive() {
 // forgetTab is what a reload forgets: all but the session's token and the nonce.
 func (p *page) forgetTab() {
 	p.fence, p.loading, p.sure, p.asking = 0, 0, false, false
-	p.pending, p.revs = map[int]func(*message){}, map[string]int64{}
+	p.pending, p.revs, p.looksOn = map[int]func(*message){}, map[string]int64{}, map[string]bool{}
 	p.belief, p.welcomed = lease.Belief{}, false
 	if p.nonce == "" {
 		p.newNonce()
@@ -211,6 +212,7 @@ func (p *page) ask() {
 	}
 	p.w.judge.asks(p.session, q.Resource)
 	p.request(&message{kind: acquire, ask: q}, func(m *message) {
+		p.looksOn[q.Resource] = p.looksOn[q.Resource] || m.err == nil
 		p.asking = false
 		if m.ask.Resource != p.want {
 			p.mind(m.snap)

@@ -139,7 +139,7 @@ func (p *page) welcome(m *message) {
 	cfg := p.w.managerConfig("")
 	ttl := p.w.style.ttl
 	p.belief = lease.Believe(p.helloSent, ttl, cfg.Margin())
-	p.revs = map[string]int64{}
+	p.revs, p.looksOn = map[string]int64{}, map[string]bool{}
 	p.w.sayLocked(p.name, "is welcome, epoch %d", p.epoch)
 	p.guard()
 	if p.old != nil {
@@ -149,6 +149,7 @@ func (p *page) welcome(m *message) {
 	had := p.fence
 	still := false
 	for _, s := range m.snapshots {
+		p.looksOn[s.Resource] = true
 		still = still || s.Resource == p.want && s.Mine.State == editlock.MineHeld && s.Mine.Fence == had
 		p.see(&s)
 	}
