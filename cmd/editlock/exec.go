@@ -26,6 +26,10 @@ const (
 	exitNotFound   = 127
 )
 
+// burial is how long exec waits, after SIGKILL, until nothing is to be found of what the command has left behind. Only the parent
+// of a dead process can bury it, and where that is process 1 of a container, it may never do so.
+const burial = time.Second
+
 type execCmd struct {
 	remote
 	NoWait    bool     `short:"n" help:"Do not wait: if somebody else holds, end with the code of -E."`
@@ -45,6 +49,8 @@ The command has standard input and output untouched, and in its environment:
 EDITLOCK_RESOURCE and EDITLOCK_FENCE, the number of the grant, to be compared by whatever takes its writes;
 EDITLOCK_LOCK_TOKEN, the lock token, to be sent with a save in the header Lock-Token; it is good for seconds;
 EDITLOCK_LOCK_TOKEN_FILE, a file that only this user can read, with the newest lock token: it is replaced, in one step, whenever there is a fresh one. A command that takes longer reads it for each save.
+
+When the access token has expired and there is no fresh one, the lock is lost within the TTL of the session (30s if the server says nothing else). EDITLOCK_TOKEN stays what it is: for a long command, put the token into a file, name that by --token-file, and replace it before it expires.
 
 If the lock is lost, or can no longer be trusted, the command is stopped: SIGTERM to its process group, and SIGKILL after --kill-after. Signals are passed on to it. On a terminal the command stays in the group of this one, so that the keyboard works; then SIGTERM and SIGKILL go to the command alone. If this program itself is killed, the command gets SIGTERM (Linux), and the lock is free when the session's time is over. If it is stopped (SIGSTOP) it can do nothing; it looks at the clock first when it goes on.
 
@@ -214,17 +220,21 @@ func (c *execCmd) run(path string, lock *client.Lock, signals <-chan os.Signal, 
 		kill = time.After(c.KillAfter.d)
 	}
 	var look <-chan time.Time // whether what the command has left behind is gone
+	var killed time.Time
+	left := func() bool { // what has been killed does nothing any more, though perhaps nobody buries it
+		return (killed.IsZero() || time.Since(killed) < burial) && lives(cmd, shared)
+	}
 	for {
 		select {
 		case <-ended:
-			if why == nil || !lives(cmd, shared) {
+			if why == nil || !left() {
 				return c.finish(lock, cmd.ProcessState, why)
 			}
 			t := time.NewTicker(20 * time.Millisecond)
 			defer t.Stop()
 			look = t.C
 		case <-look:
-			if !lives(cmd, shared) {
+			if !left() {
 				return c.finish(lock, cmd.ProcessState, why)
 			}
 		case <-lost:
@@ -233,6 +243,7 @@ func (c *execCmd) run(path string, lock *client.Lock, signals <-chan os.Signal, 
 			stop(exitTimeout, fmt.Errorf("the command has run for %v", c.Timeout.d))
 		case <-kill:
 			finish(cmd, shared)
+			killed = time.Now()
 		case sig := <-signals:
 			pass(cmd, sig, shared)
 		case <-renewed:

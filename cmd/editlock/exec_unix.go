@@ -55,9 +55,18 @@ func terminate(cmd *exec.Cmd, shared bool) {
 // finish ends them.
 func finish(cmd *exec.Cmd, shared bool) { group(cmd, syscall.SIGKILL, shared) }
 
-// lives reports whether there is anything left of the group, once the command itself has ended.
+// lives reports whether there is anything left of the group. The command itself must have ended and its Wait have returned: what
+// comes here is buried, and its exit code lost.
 func lives(cmd *exec.Cmd, shared bool) bool {
-	return !shared && syscall.Kill(-cmd.Process.Pid, 0) == nil
+	if shared {
+		return false
+	}
+	for { // as process 1 of a container we are the parent of what the command has left behind, and nobody else can bury it
+		if pid, err := syscall.Wait4(-cmd.Process.Pid, nil, syscall.WNOHANG, nil); err != syscall.EINTR && pid <= 0 {
+			break
+		}
+	}
+	return syscall.Kill(-cmd.Process.Pid, 0) == nil
 }
 
 // pass passes a signal on. What the keyboard sends reaches a command that shares the terminal by itself.
