@@ -191,6 +191,7 @@ func (j *judge) queue(name string, prev, next lease.State) {
 // session looks at a new record of a session.
 func (j *judge) session(id string, op store.Op, rev int64) {
 	if op.Delete {
+		j.known(id).nonce = "" // it has nothing; whoever has the token may begin where it ended
 		return
 	}
 	var r struct {
