@@ -19,11 +19,8 @@ func (m *Manager) Get(ctx context.Context, resource string) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
-	rec, state, err := m.stored(ctx, name)
-	if err != nil {
-		return Snapshot{}, err
-	}
-	return m.view(name, state, rec.Rev, nil, nil), nil
+	snap, _, err := m.stored(ctx, name)
+	return snap, err
 }
 
 // List returns the resources whose names begin with prefix, that are held, lapsed or waited for and that allow accepts (nil: all),
@@ -83,24 +80,25 @@ func (m *Manager) list(ctx context.Context, prefix, cursor string, limit int, al
 	}
 }
 
-// stored reads what the store has of a resource, if this node may speak for it now.
-func (m *Manager) stored(ctx context.Context, name string) (store.Record, lease.State, error) {
+// stored reads what the store has of a resource, if this node may speak for it now. The snapshot is for no session.
+func (m *Manager) stored(ctx context.Context, name string) (Snapshot, lease.State, error) {
+	none := m.newest() // a record that is made later than it is found missing has a higher revision
 	rec, err := m.st.Get(ctx, lockKey+name)
 	state := lease.State{}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		rec = store.Record{}
+		rec = store.Record{Rev: none}
 	case err != nil:
-		return rec, state, storeError(err)
+		return Snapshot{}, state, storeError(err)
 	default:
 		if state, err = lease.Decode(rec.Data, rec.Rev, lease.State{}, time.Now()); err != nil {
-			return rec, state, err
+			return Snapshot{}, state, err
 		}
 	}
 	if !m.vouches() {
-		return rec, state, ErrUnavailable
+		return Snapshot{}, state, ErrUnavailable
 	}
-	return rec, state, nil
+	return m.view(name, state, rec.Rev, nil, nil), state, nil
 }
 
 // Check says whether a session holds a resource with a fence now: nil, a *LockedError if somebody else holds
@@ -114,11 +112,10 @@ func (m *Manager) Check(ctx context.Context, resource, session string, fence int
 	if err != nil {
 		return Snapshot{}, err
 	}
-	rec, s, err := m.stored(ctx, name)
+	snap, s, err := m.stored(ctx, name)
 	if err != nil {
 		return Snapshot{}, err
 	}
-	snap := m.view(name, s, rec.Rev, nil, nil)
 	other := ErrStale
 	for _, h := range s.Holds {
 		own := session == "" && fence > 0 || h.Session == session
@@ -146,12 +143,9 @@ func (m *Manager) ForceRelease(ctx context.Context, resource string, fence int64
 		return Snapshot{}, nil, fmt.Errorf("%w: to end another's hold takes a user who does it, and a reason in words, of 1 to %d bytes", ErrBadRequest, lease.MaxText)
 	}
 	if fence == 0 {
-		rec, state, err := m.stored(ctx, name)
-		if err != nil {
-			return Snapshot{}, nil, err
-		}
-		if len(state.Holds) == 0 {
-			return m.view(name, state, rec.Rev, nil, nil), nil, nil
+		snap, state, err := m.stored(ctx, name)
+		if err != nil || len(state.Holds) == 0 {
+			return snap, nil, err
 		}
 		fence = state.Holds[0].Fence
 	}

@@ -266,3 +266,35 @@ func TestManyListsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// overtaken is a store that lets something happen after it has found that a record is missing, and before it says so.
+type overtaken struct {
+	store.Store
+	meanwhile func()
+}
+
+func (o *overtaken) Get(ctx context.Context, key string) (store.Record, error) {
+	rec, err := o.Store.Get(ctx, key)
+	if do := o.meanwhile; do != nil && strings.HasPrefix(key, "lock/") {
+		o.meanwhile = nil
+		do()
+	}
+	return rec, err
+}
+
+// What is said of a resource without a record is older than what has happened since, so that nobody takes it for newer.
+func TestFreeIsOlderThanTheNextGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &overtaken{Store: mem.New()}
+		m := open(t, st, editlock.Config{})
+		ana := newPage(t, m, "1", "Ana")
+		st.meanwhile = func() { ana.ask(doc) }
+		free, err := m.Get(t.Context(), doc)
+		if err != nil || free.State != editlock.Free {
+			t.Fatal(free, err)
+		}
+		if fence := ana.holds(doc); free.Revision >= fence {
+			t.Errorf("free at revision %d, granted since with fence %d", free.Revision, fence)
+		}
+	})
+}

@@ -178,10 +178,6 @@ func (r *resource) date(snap *Snapshot) {
 // queue if they are known already.
 func (m *Manager) view(name string, state lease.State, rev int64, s *session, places map[string]int) Snapshot {
 	snap := Snapshot{Resource: name, Revision: rev, State: Free, Waiting: len(state.Queue), Version: state.Version}
-	if rev == 0 {
-		// There is no record: it is as it has been since the last one that was written anywhere.
-		snap.Revision = m.newest()
-	}
 	user := ""
 	if s != nil {
 		s.mu.Lock()
