@@ -74,6 +74,12 @@ func (j *JWKS) Close() {
 	<-j.ended
 }
 
+// CheckJWKSAddress says what is wrong with an address that [OpenJWKS] would refuse. It asks nobody.
+func CheckJWKSAddress(address string) error {
+	_, err := parseJWKSAddress(address)
+	return err
+}
+
 // parseJWKSAddress wants what nobody between can change: whoever can change the keys can be anybody.
 func parseJWKSAddress(address string) (*url.URL, error) {
 	u, err := url.Parse(address)

@@ -139,9 +139,16 @@ func (o Options) withDefaults(heartbeat, pong time.Duration) (Options, error) {
 			"LockKey is one of the access keys: whoever checks lock tokens could then make access tokens")
 	}
 	for _, origin := range o.Origins {
-		u, err := url.Parse(origin)
-		must(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && strings.EqualFold(u.Scheme+"://"+u.Host, origin),
-			"the origin %q must be of the form https://app.example.com: a scheme, a host and perhaps a port, with nothing behind", origin)
+		errs = append(errs, CheckOrigin(origin))
 	}
 	return o, errors.Join(errs...)
+}
+
+// CheckOrigin says what is wrong with an origin that [New] would refuse.
+func CheckOrigin(origin string) error {
+	u, err := url.Parse(origin)
+	if err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && strings.EqualFold(u.Scheme+"://"+u.Host, origin) {
+		return nil
+	}
+	return fmt.Errorf("server: the origin %q must be of the form https://app.example.com: a scheme, a host and perhaps a port, with nothing behind", origin)
 }

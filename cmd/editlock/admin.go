@@ -44,12 +44,12 @@ type admin struct {
 func (o operating) open() (*admin, error) {
 	if o.AdminListen == "" {
 		if o.AdminAnywhere {
-			return nil, errors.New("--admin-anywhere says from where --admin-listen may be reached: give that, too")
+			return nil, misused("--admin-anywhere says from where --admin-listen may be reached: give that, too")
 		}
 		return nil, nil
 	}
 	if _, _, err := net.SplitHostPort(o.AdminListen); err != nil {
-		return nil, fmt.Errorf("--admin-listen is %q: write an address with a port, as 127.0.0.1:8421", o.AdminListen)
+		return nil, misused("--admin-listen is %q: write an address with a port, as 127.0.0.1:8421", o.AdminListen)
 	}
 	l, err := net.Listen("tcp", o.AdminListen)
 	if err != nil {
@@ -58,7 +58,7 @@ func (o operating) open() (*admin, error) {
 	// What it is bound to counts, not what was written: a name may stand for anything.
 	if at, err := netip.ParseAddrPort(l.Addr().String()); !o.AdminAnywhere && (err != nil || !at.Addr().Unmap().IsLoopback()) {
 		_ = l.Close()
-		return nil, fmt.Errorf("--admin-listen %s can be reached from other machines, and shows everything to whoever asks: write 127.0.0.1 and a port, or add --admin-anywhere if a firewall is before it", o.AdminListen)
+		return nil, misused("--admin-listen %s can be reached from other machines, and shows everything to whoever asks: write 127.0.0.1 and a port, or add --admin-anywhere if a firewall is before it", o.AdminListen)
 	}
 	a := &admin{listener: l, anywhere: o.AdminAnywhere, registry: prometheus.NewRegistry(), done: make(chan struct{})}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

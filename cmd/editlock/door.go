@@ -14,16 +14,20 @@ const (
 	visitors = 500 // connections that are no page's, or not yet: handshakes, goodbyes, questions about the health
 )
 
-// places says how many connections may be open, and how many of them may be pages', with so many files and so many requests
-// that may wait. Of few files a part stays free of pages, so that whoever asks for the health has an answer.
-func places(files, pages, waits int, log *slog.Logger) (all, forPages int) {
-	others := visitors + waits
+// places says how many connections may be open, and how many of them may be pages', with so many files and by these
+// limits. Of few files a part stays free of pages, so that whoever asks for the health has an answer.
+func places(files int, l limits, log *slog.Logger) (all, forPages int) {
+	pages, others := l.connections(), visitors+l.MaxWaits
 	need := pages + others + ownFiles
 	if files >= need {
 		return pages + others, pages
 	}
 	all = max(files-ownFiles, files/2, 2)
 	forPages = min(pages, max(all-others, all/2))
+	if l.MaxConnections == nil {
+		log.Info("the limit of open files is good for so many pages at once; for more, raise LimitNOFILE (ulimit -n)", "pages", forPages, "limit", files)
+		return all, forPages
+	}
 	log.Warn("the limit of open files is below what --max-connections needs: raise LimitNOFILE (ulimit -n), or lower --max-connections",
 		"limit", files, "needed", need, "pages", forPages)
 	return all, forPages

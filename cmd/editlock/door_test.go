@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,10 +33,37 @@ func TestPlaces(t *testing.T) {
 		{3, 100, 2, 1, true},
 	} {
 		var said strings.Builder
-		all, pages := places(c.files, c.pages, 500, slog.New(slog.NewTextHandler(&said, nil)))
-		if all != c.all || pages != c.forPages || (said.Len() > 0) != c.warns {
+		all, pages := places(c.files, limits{MaxConnections: &c.pages, MaxWaits: 500}, slog.New(slog.NewTextHandler(&said, nil)))
+		if all != c.all || pages != c.forPages || strings.Contains(said.String(), "level=WARN") != c.warns {
 			t.Errorf("%d files, %d pages: %d, %d of pages, %q; want %+v", c.files, c.pages, all, pages, said.String(), c)
 		}
+	}
+	// Nobody asked for more than there is.
+	var said strings.Builder
+	all, pages := places(20_000, limits{MaxWaits: 500}, slog.New(slog.NewTextHandler(&said, nil)))
+	if text := said.String(); all != 19_900 || pages != 18_900 || !strings.Contains(text, "level=INFO") || !strings.Contains(text, "pages=18900") || strings.Contains(text, "100000") {
+		t.Errorf("%d, %d of pages, %q", all, pages, text)
+	}
+}
+
+// What the files are good for is said by a server that serves, not ahead of what keeps one from it.
+func TestFilesAreNotTheTrouble(t *testing.T) {
+	limited := func(args ...string) *exec.Cmd {
+		cmd := command(context.Background(), []string{testKey, testSigning}, append([]string{"serve", "--listen=127.0.0.1:0"}, args...)...)
+		cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `ulimit -n 500 && exec "$0" "$@"`}, cmd.Args...)
+		return cmd
+	}
+	text, err := limited("--store=sqlite:" + filepath.Join(t.TempDir(), "none", "locks.db")).CombinedOutput()
+	if err == nil || strings.Count(string(text), "\n") != 1 || !strings.Contains(string(text), "--store") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	s := started(t, limited("--store=sqlite:"+filepath.Join(t.TempDir(), "locks.db")))
+	if said := s.said(); strings.Contains(said, `"WARN"`) || !strings.Contains(said, `"pages":200,"limit":500`) {
+		t.Errorf("%s", said)
+	}
+	s = started(t, limited("--store=sqlite:"+filepath.Join(t.TempDir(), "locks.db"), "--max-connections=1000"))
+	if said := s.said(); !strings.Contains(said, `"WARN"`) || !strings.Contains(said, "below what --max-connections needs") {
+		t.Errorf("%s", said)
 	}
 }
 
@@ -49,7 +77,7 @@ func TestStrangerLeavesRoom(t *testing.T) {
 	limited := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files)
 	cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", limited}, cmd.Args...)
 	s := started(t, cmd)
-	if said := s.said(); !strings.Contains(said, "below what --max-connections needs") || !strings.Contains(said, `"limit":160`) {
+	if said := s.said(); !strings.Contains(said, "the limit of open files") || !strings.Contains(said, `"limit":160`) {
 		t.Errorf("it does not say that it has too few files: %s", said)
 	}
 	p := open(t, s)

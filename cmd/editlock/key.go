@@ -90,19 +90,19 @@ func (s keySource) read() (*wire.Key, error) {
 		where = s.path
 		var err error
 		if text, err = os.ReadFile(s.path); err != nil {
-			return nil, fmt.Errorf("%s: %w. %s", s.what, err, howToMake)
+			return nil, misused("%s: %w. %s", s.what, err, howToMake)
 		}
 	}
 	text = bytes.TrimSpace(text)
 	switch {
 	case len(text) == 0 && s.path == "":
-		return nil, fmt.Errorf("%s is missing. %s, and say %s FILE; or put the key itself into the environment as %s", s.what, howToMake, s.flag, s.env)
+		return nil, misused("%s is missing. %s, and say %s FILE; or put the key itself into the environment as %s", s.what, howToMake, s.flag, s.env)
 	case len(text) == 0:
-		return nil, fmt.Errorf("%s in %s is empty. %s", s.what, where, howToMake)
+		return nil, misused("%s in %s is empty. %s", s.what, where, howToMake)
 	}
 	key, err := wire.ParseKey(s.id, text)
 	if err != nil {
-		return nil, fmt.Errorf("%s in %s is no good: %s. %s", s.what, where, strings.TrimPrefix(err.Error(), "wire: "), howToMake)
+		return nil, misused("%s in %s is no good: %s. %s", s.what, where, strings.TrimPrefix(err.Error(), "wire: "), howToMake)
 	}
 	return key, nil
 }

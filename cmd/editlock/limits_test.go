@@ -75,7 +75,7 @@ func TestLimitsThatAreNone(t *testing.T) {
 	for _, flag := range []string{"--max-per-address=0", "--max-connections=-1", "--max-per-user=0", "--max-sessions-per-user=0", "--max-programs=0", "--max-waits=0", "--request-rate=1000000"} {
 		status, _, stderr := run(t, []string{testKey, testSigning}, "serve", "--listen=127.0.0.1:0", "--store=sqlite:"+t.TempDir()+"/locks.db", flag)
 		name, _, _ := strings.Cut(flag, "=")
-		if status != 1 || !strings.Contains(stderr, name) || !strings.Contains(stderr, "it must be 1 to ") {
+		if status != exitUsage || !strings.Contains(stderr, name) || !strings.Contains(stderr, "it must be 1 to ") {
 			t.Errorf("%s: %d\n%s", flag, status, stderr)
 		}
 	}

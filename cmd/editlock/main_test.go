@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -181,6 +182,9 @@ func TestRefusesToStart(t *testing.T) {
 	busyStore := strings.TrimPrefix(elsewhere.cmd.Args[3], "--store=")
 	base := strings.TrimPrefix(testKey, "EDITLOCK_KEY=")
 	nowhere := filepath.Join(t.TempDir(), "mistyped", "deep")
+	// What was said is well formed, and yet it does not work.
+	tried := []string{"published keys of nobody", "store path is below a file", "store in no directory", "store is a directory",
+		"store of another program", "store in use", "address in use"}
 	foreign := file(t, "notes.txt", strings.Repeat("these are notes, no database\n", 100))
 	for _, c := range []struct {
 		name string
@@ -208,7 +212,7 @@ func TestRefusesToStart(t *testing.T) {
 		{"store in use", []string{testKey, testSigning}, []string{"--store=" + busyStore}, []string{"--store", "in use", fmt.Sprintf("process %d", elsewhere.cmd.Process.Pid), "stop that one first"}},
 		{"unknown engine", []string{testKey, testSigning}, []string{"--store=oracle:scott/tiger"}, []string{"--store", "sqlite:PATH"}},
 		{"no engine", []string{testKey, testSigning}, []string{"--store=locks.db"}, []string{"--store", "sqlite:PATH"}},
-		{"TTL", []string{testKey, testSigning}, []string{"--ttl=1s"}, []string{"TTL", "10s to 300s"}},
+		{"TTL", []string{testKey, testSigning}, []string{"--ttl=1s"}, []string{"--ttl is 1s", "10s to 300s"}},
 		{"TTL without a unit", []string{testKey, testSigning}, []string{"--ttl=30"}, []string{"--ttl", "write 30s", "Run editlock serve --help"}},
 		{"TTL in the file without a unit", []string{testKey, testSigning}, []string{"--config=" + file(t, "c.yaml", "ttl: 30\n")}, []string{"write 30s"}},
 		{"no duration", []string{testKey, testSigning}, []string{"--ttl=soon"}, []string{"--ttl", "like 30s"}},
@@ -217,7 +221,12 @@ func TestRefusesToStart(t *testing.T) {
 		{"drain", []string{testKey, testSigning}, []string{"--drain=-1s"}, []string{"--drain"}},
 		{"base path with a wildcard", []string{testKey, testSigning}, []string{"--base-path=/{tenant}"}, []string{"--base-path", "/editlock"}},
 		{"base path with a space", []string{testKey, testSigning}, []string{"--base-path=/edit lock"}, []string{"--base-path", "/editlock"}},
-		{"origin", []string{testKey, testSigning}, []string{"--origin=app.example.org/path"}, []string{"origin"}},
+		{"origin", []string{testKey, testSigning}, []string{"--origin=app.example.org/path"}, []string{"--origin", "https://app.example.com"}},
+		{"origin in the environment", []string{testKey, testSigning, "EDITLOCK_ORIGIN=*"}, nil, []string{"--origin"}},
+		{"no issuer", []string{testKey, testSigning}, []string{"--issuer="}, []string{"--issuer"}},
+		{"no such port", []string{testKey, testSigning}, []string{"--listen=127.0.0.1:84200"}, []string{"--listen", "no port 84200"}},
+		{"admin port", []string{testKey, testSigning}, []string{"--admin-listen=8421"}, []string{"--admin-listen", "127.0.0.1:8421"}},
+		{"no such traces", []string{testKey, testSigning, "OTEL_TRACES_EXPORTER=zipkin"}, nil, []string{"OTEL_TRACES_EXPORTER"}},
 		{"address in use", []string{testKey, testSigning}, []string{"--listen=" + elsewhere.addr}, []string{"listen"}},
 		{"unknown setting", []string{testKey, testSigning}, []string{"--config=" + file(t, "c.yaml", "lissten: 127.0.0.1:1\n")}, []string{`"lissten"`, "listen"}},
 		{"not YAML", []string{testKey, testSigning}, []string{"--config=" + file(t, "c.yaml", "- a\n- b\n")}, []string{"is not YAML"}},
@@ -229,8 +238,17 @@ func TestRefusesToStart(t *testing.T) {
 				args = append(args, "--store=sqlite:"+filepath.Join(t.TempDir(), "locks.db"))
 			}
 			status, stdout, stderr := run(t, c.env, args...)
-			if status == 0 {
-				t.Error("status 0")
+			want := exitUsage
+			if slices.Contains(tried, c.name) {
+				want = exitFailed
+			}
+			if status != want {
+				t.Errorf("status %d, want %d", status, want)
+			}
+			if path, ours := strings.CutPrefix(args[len(args)-1], "--store=sqlite:"); ours && filepath.Base(path) == "locks.db" && want == exitUsage {
+				if made, err := os.ReadDir(filepath.Dir(path)); err != nil || len(made) > 0 {
+					t.Errorf("it has made %v, %v", made, err)
+				}
 			}
 			for _, s := range c.says {
 				if !strings.Contains(stderr, s) {

@@ -42,6 +42,9 @@ func (e *exit) Error() string {
 
 func (e *exit) Unwrap() error { return e.err }
 
+// misused is for what was said on the command line, in the environment or in a file, and means nothing.
+func misused(format string, args ...any) error { return &exit{exitUsage, fmt.Errorf(format, args...)} }
+
 // remote is how a command reaches a server, and as whom.
 type remote struct {
 	Server    string `help:"Where editlock is served, with its base path." default:"http://127.0.0.1:8420/editlock" env:"EDITLOCK_SERVER" placeholder:"URL"`

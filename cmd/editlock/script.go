@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
@@ -22,7 +21,7 @@ func (scriptCmd) Help() string {
 func (c *scriptCmd) Run() error {
 	text, err := web.Dist.ReadFile("dist/" + c.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no script %q; there are editlock.js, editlock.classic.js and index.js", c.Name)
+		return misused("there is no script %q; there are editlock.js, editlock.classic.js and index.js", c.Name)
 	}
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -61,53 +60,33 @@ func (configFile) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.Pat
 }
 
 func (serveCmd) Help() string {
-	return "Needs two keys, from files or from the environment. " + howToMake + "."
+	return "Needs two keys, from files or from the environment. " + howToMake + ".\n\nExit codes: 0 stopped in order, 1 failed, 2 a setting or a key that makes no sense, before anything is made."
 }
 
 // Run serves until ctx is done, and then until the pages have moved away.
 func (c *serveCmd) Run(ctx context.Context) (err error) {
 	log := c.logger()
 	slog.SetDefault(log)
+	if err := c.check(); err != nil {
+		return err
+	}
 	access, signing, err := c.keys(log)
 	if err != nil {
 		return err
-	}
-	if strings.ContainsAny(c.BasePath, "{} \t") {
-		return fmt.Errorf("--base-path is %q: write a plain path such as /editlock, without braces and spaces", c.BasePath)
-	}
-	if err := c.limits.check(); err != nil {
-		return err
-	}
-	if c.Drain <= 0 {
-		return errors.New("--drain must be above 0")
-	}
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		port := c.Listen
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			port = "8420"
-		}
-		return fmt.Errorf("--listen is %q: write 127.0.0.1:%s, or :%s for every address of this machine", c.Listen, port, port)
-	}
-	dataFile, ok := strings.CutPrefix(c.Store, "sqlite:")
-	if !ok || dataFile == "" {
-		return fmt.Errorf("--store is %q; it must be sqlite:PATH", c.Store)
 	}
 	// Before anything is written: a start that cannot listen leaves nothing behind.
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w; choose another address", c.Listen, err)
 	}
+	defer func() { _ = listener.Close() }()
 	published, err := c.published(ctx, log)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	if published != nil {
 		defer published.Close()
 	}
-	all, pages := places(openFiles(), c.MaxConnections, c.MaxWaits, log)
-	waits := min(c.MaxWaits, max(1, (all-pages)/2)) // they leave room for those who do not wait
-	door := newDoor(listener, all)
-	defer func() { _ = door.Close() }()
 	operators, err := c.operating.open()
 	if err != nil {
 		return err
@@ -115,16 +94,16 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if operators != nil {
 		defer operators.stop() // last, so that they see the end
 	}
-	st, err := sqlite.Open(dataFile, sqlite.Options{Log: log})
-	if err != nil {
-		return fmt.Errorf("--store %s: %w", c.Store, err)
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
 	traces, stopTraces, err := c.tracingFlags.open(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer stopTraces()
+	st, err := sqlite.Open(c.dataFile(), sqlite.Options{Log: log})
+	if err != nil {
+		return fmt.Errorf("--store %s: %w", c.Store, err)
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
 	watched := observe(st, operators, traces)
 	records, cfg := watched.store, editlock.Config{
 		TTL: c.TTL, MaxSessions: c.MaxSessionsPerUser, Retention: time.Duration(c.Retention), Logger: log, Observer: watched.manager,
@@ -134,6 +113,10 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	all, pages := places(openFiles(), c.limits, log)
+	waits := min(c.MaxWaits, max(1, (all-pages)/2)) // they leave room for those who do not wait
+	door := newDoor(listener, all)
+	defer func() { _ = door.Close() }()
 	locks, err := server.New(m, server.Options{
 		Access:  server.Access{Keys: access, JWKS: published, Issuer: c.Issuer, Audience: c.Audience},
 		LockKey: signing, Origins: c.Origin, TrustedProxies: c.TrustedProxy, DrainTime: c.Drain,
@@ -165,7 +148,7 @@ func (c *serveCmd) keys(log *slog.Logger) (access wire.Keys, signing *wire.Key, 
 			return nil, nil, err
 		}
 		if slices.ContainsFunc(access, func(k *wire.Key) bool { return k.ID() == key.ID() }) {
-			return nil, nil, fmt.Errorf("--key-file: two files give the key the name %q, by which tokens choose it: give one another name", key.ID())
+			return nil, nil, misused("--key-file: two files give the key the name %q, by which tokens choose it: give one another name", key.ID())
 		}
 		from.warnIfOpen(key, log)
 		access = append(access, key)
@@ -175,11 +158,11 @@ func (c *serveCmd) keys(log *slog.Logger) (access wire.Keys, signing *wire.Key, 
 		return nil, nil, err
 	}
 	if !signing.CanSign() {
-		return nil, nil, errors.New("--signing-key-file is the public half of a key: give the private one, which signs. " + howToMake)
+		return nil, nil, misused("--signing-key-file is the public half of a key: give the private one, which signs. %s", howToMake)
 	}
 	signingFrom.warnIfOpen(signing, log)
 	if slices.ContainsFunc(access, func(k *wire.Key) bool { return wire.SameSecret(k, signing) }) {
-		return nil, nil, errors.New("the access key and the signing key are the same: whoever checks lock tokens could then make access tokens. " + howToMake)
+		return nil, nil, misused("the access key and the signing key are the same: whoever checks lock tokens could then make access tokens. %s", howToMake)
 	}
 	return access, signing, nil
 }

@@ -165,12 +165,17 @@ func TestTokenSaysWhatIsWrong(t *testing.T) {
 		{[]string{testKey}, []string{"--sub=7", "--right=edit:**/42"}, "** only at the end"},
 		{[]string{testKey}, []string{"--sub=7", "--right=edit:article/4*"}, "a whole segment"},
 		{[]string{testKey}, []string{"--sub=7", "--right=edit:/article"}, "--right"},
+		{[]string{testKey}, []string{"--sub=7", "--right=edt:article/*"}, "--right"},
 		{[]string{testKey}, []string{"--sub=7", "--ttl=0s"}, "--ttl"},
+		{[]string{testKey}, []string{"--sub=7", "--issuer="}, "--issuer"},
 	} {
 		status, stdout, stderr := run(t, c.env, append([]string{"token"}, c.args...)...)
-		if status == 0 || stdout != "" || !strings.Contains(stderr, c.says) {
+		if status != exitUsage || stdout != "" || !strings.Contains(stderr, c.says) {
 			t.Errorf("%q: status %d, does not say %q:\n%s%s", c.args, status, c.says, stdout, stderr)
 		}
+	}
+	if _, help, _ := run(t, nil, "token", "--help"); !strings.Contains(strings.Join(strings.Fields(help), " "), "Without it, edit:**: every resource.") {
+		t.Errorf("it does not say what a token without --right is for:\n%s", help)
 	}
 }
 
@@ -351,7 +356,7 @@ func TestScriptIsPrinted(t *testing.T) {
 	if _, two, _ := run(t, nil, "script", "editlock.js"); one != two {
 		t.Error("without a name it is not editlock.js")
 	}
-	if status, _, stderr := run(t, nil, "script", "none.js"); status == 0 || !strings.Contains(stderr, "editlock.classic.js") {
+	if status, _, stderr := run(t, nil, "script", "none.js"); status != exitUsage || !strings.Contains(stderr, "editlock.classic.js") {
 		t.Errorf("a script that is not there: status %d\n%s", status, stderr)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +16,17 @@ type issuing struct {
 	Audience string `help:"Whom access tokens are for: their claim aud." default:"editlock" env:"EDITLOCK_AUDIENCE"`
 }
 
+// check names what makes no sense.
+func (i issuing) check() error {
+	switch "" {
+	case i.Issuer:
+		return misused("--issuer is empty: write the name of the application, as it is in the claim iss of its access tokens")
+	case i.Audience:
+		return misused("--audience is empty: write whom access tokens are for, as it is in their claim aud")
+	}
+	return nil
+}
+
 // verbs of rights, as the protocol has them.
 var verbs = []string{"edit", "watch", "take_over", "administer"}
 
@@ -24,7 +34,7 @@ type tokenCmd struct {
 	issuing
 	Sub     string        `help:"The user's id." required:"" placeholder:"ID"`
 	Name    string        `help:"The user's name, which others see. The id, if it is not given."`
-	Right   []string      `help:"What the user may do, as verb:pattern. May be repeated. Verbs are edit, watch, take_over and administer; in a pattern * is one segment, and ** at the end one or more." default:"edit:**" placeholder:"VERB:PATTERN"`
+	Right   []string      `help:"What the user may do, as verb:pattern. May be repeated. Verbs are edit, watch, take_over and administer; in a pattern * is one segment, and ** at the end one or more. Without it, ${default}: every resource." default:"edit:**" placeholder:"VERB:PATTERN"`
 	TTL     time.Duration `help:"How long it is good for." default:"1h"`
 	KeyFile string        `help:"File with the secret that the server has, or with the private key (PEM) of its public one. Without it, EDITLOCK_KEY holds the key itself." env:"EDITLOCK_KEY_FILE" placeholder:"FILE"`
 }
@@ -34,22 +44,25 @@ func (tokenCmd) Help() string {
 }
 
 func (c *tokenCmd) Run() error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	key, err := accessKey(c.KeyFile).read()
 	if err != nil {
 		return err
 	}
 	if !key.CanSign() {
-		return errors.New("the access key is a public one, and signing takes the private one")
+		return misused("the access key is a public one, and signing takes the private one")
 	}
 	if c.TTL <= 0 {
-		return errors.New("--ttl must be above 0")
+		return misused("--ttl must be above 0")
 	}
 	for _, right := range c.Right {
 		if verb, pattern, _ := strings.Cut(right, ":"); pattern == "" || !slices.Contains(verbs, verb) {
-			return fmt.Errorf("--right %q is not verb:pattern, as in edit:article/*; the verbs are %s", right, strings.Join(verbs, ", "))
+			return misused("--right %q is not verb:pattern, as in edit:article/*; the verbs are %s", right, strings.Join(verbs, ", "))
 		}
 		if err := server.CheckRight(right); err != nil {
-			return fmt.Errorf("--right: %s", strings.TrimPrefix(err.Error(), wire.ErrBadToken.Error()+": "))
+			return misused("--right: %s", strings.TrimPrefix(err.Error(), wire.ErrBadToken.Error()+": "))
 		}
 	}
 	if c.Name == "" {

@@ -36,12 +36,12 @@ func wantsTraces() (bool, error) {
 			return false, nil
 		}
 	default:
-		return false, fmt.Errorf("OTEL_TRACES_EXPORTER is %q: traces are sent by otlp, or by none", exporter)
+		return false, misused("OTEL_TRACES_EXPORTER is %q: traces are sent by otlp, or by none", exporter)
 	}
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
 		if p := os.Getenv(name); p != "" {
 			if p != "http/protobuf" {
-				return false, fmt.Errorf("%s is %q: traces are sent by http/protobuf, mostly to port 4318", name, p)
+				return false, misused("%s is %q: traces are sent by http/protobuf, mostly to port 4318", name, p)
 			}
 			break
 		}
