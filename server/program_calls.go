@@ -71,6 +71,14 @@ func (s *Server) attempt(c *call, p *program, ask editlock.Request, wait time.Du
 			s.api.waits.leave(p.user)
 		}
 	}()
+	again := func() (editlock.Snapshot, error) {
+		select {
+		case <-w.givenUp:
+			return editlock.Snapshot{}, errGivenUp
+		default:
+			return p.ask(ask)
+		}
+	}
 	snap, err := p.ask(ask)
 	for {
 		if err != nil {
@@ -86,18 +94,12 @@ func (s *Server) attempt(c *call, p *program, ask editlock.Request, wait time.Du
 			p.conn.Heard()
 			snap, err = p.confirm(snap)
 			if errors.Is(err, editlock.ErrStale) {
-				snap, err = p.ask(ask) // it came too late, and waits again
+				snap, err = again() // it came too late, and waits again
 			}
 			continue
 		case editlock.MineWaiting:
 		default: // skipped, or not in the queue any more
-			select {
-			case <-w.givenUp:
-				err = errGivenUp
-				continue
-			default:
-			}
-			snap, err = p.ask(ask)
+			snap, err = again()
 			if err != nil || snap.Mine.State != editlock.MineWaiting {
 				continue
 			}
