@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -23,11 +24,25 @@ type cli struct {
 	Script  scriptCmd  `cmd:"" help:"Print the browser's script, for the static files of the application."`
 	Bench   benchCmd   `cmd:"" help:"Measure it on this machine and this disk."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+	Help    helpCmd    `cmd:"" help:"Print this, or what a command does."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
 	DemoChild  demoChildCmd  `cmd:"" hidden:""`
 	BenchChild benchChildCmd `cmd:"" hidden:""`
+}
+
+// helpCmd is --help, for those who write it as a command.
+type helpCmd struct {
+	Command []string `arg:"" optional:"" help:"Which command."`
+}
+
+func (c *helpCmd) Run(parser *kong.Kong) error {
+	_, err := parser.Parse(append(c.Command, "--help")) // prints, and ends the program
+	if err != nil {
+		return misused("there is no command %q (%w); editlock help lists them", strings.Join(c.Command, " "), err)
+	}
+	return nil
 }
 
 func newParser() (*kong.Kong, error) {

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// Help is there for those who ask for it as a command.
+func TestHelpAsACommand(t *testing.T) {
+	for _, command := range []string{"", "ls", "exec"} {
+		_, want, _ := run(t, nil, append(strings.Fields(command), "--help")...)
+		status, stdout, stderr := run(t, nil, append([]string{"help"}, strings.Fields(command)...)...)
+		if status != 0 || stdout != want || stderr != "" {
+			t.Errorf("help %s: %d\n%s%s", command, status, stdout, stderr)
+		}
+	}
+	if status, stdout, stderr := run(t, nil, "help", "lss"); status != exitUsage || stdout != "" || !strings.Contains(stderr, `"lss"`) || !strings.Contains(stderr, `did you mean "ls"`) {
+		t.Errorf("%d\n%s%s", status, stdout, stderr)
+	}
+}
