@@ -118,16 +118,30 @@ func TestRefusalsAreForTheConsole(t *testing.T) {
 	for code, text := range map[string]string{"bad_resource": "There is a mistake in this page", "bad_request": "Editing is not possible now", "forbidden": "You may read this, but not edit it"} {
 		t.Run(code, func(t *testing.T) {
 			p := newPeer(t)
-			p.do(func() { p.refuse["acquire"] = message{"code": code, "message": "The server's own sentence."} })
+			p.do(func() {
+				p.refuse["acquire"] = message{"code": code, "message": "The server's own sentence."}
+				p.refuse["watch"] = message{"code": code, "message": "And another one."}
+			})
 			tab := listening(t)
 			tab.Open(p.page("/article", article("", form)))
 			tab.Wait(says(text))
+			refused := func(why string) { tab.Wait(lock + `.lock.snapshot.error?.message === "` + why + `"`) }
+			refused("And another one.") // it is known by then, and nothing new
 			tab.Wait(`warned.length === 1 && warned[0].includes("The server's own sentence.") && warned[0].includes("article/42")`)
 			if shown := bar(tab); strings.Contains(shown, "sentence") {
 				t.Errorf("the notice says %q", shown)
 			}
 			if again := tab.Eval(button("retry") + ` !== null`); again != (code == "bad_request") {
 				t.Errorf("asking again is offered: %v", again)
+			} else if code == "bad_request" {
+				tab.Click(button("retry"))
+				refused("The server's own sentence.")
+			}
+			p.do(func() { p.refuse["acquire"] = message{"code": code, "message": "It is something else."} })
+			tab.Eval(lock + `.lock.acquire()`)
+			refused("It is something else.")
+			if said := tab.Text(`warned.join("\n")`); strings.Count(said, "sentence") != 1 || strings.Count(said, "\n") != 1 || !strings.Contains(said, "something else") {
+				t.Errorf("the console was told %q", said)
 			}
 		})
 	}

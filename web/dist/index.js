@@ -1342,6 +1342,8 @@ var Core = class {
   /** Conditions that somebody waits for; looked at after every event, since tokens are in no picture. */
   awaited = /* @__PURE__ */ new Set();
   refreshes = /* @__PURE__ */ new Set();
+  /** The mistakes that the console was told of, by code, and by code and message. */
+  warned = /* @__PURE__ */ new Set();
   /** How many parts of the page use it. */
   uses = 0;
   tokenAt;
@@ -1444,10 +1446,16 @@ var Core = class {
         if (error.code === "stale_fence") this.pause = 0;
         this.pausedUntil = this.clock();
         const { code, message } = error;
-        if (mistakes.includes(code)) console.warn(`editlock: ${request2.type} ${this.resource}: ${message} (${code})`);
+        this.warn(request2.type, code, message);
         this.dispatch({ type: "refused", request: request2.type, error: { code, message }, snapshot: error.frame });
       }
     );
+  }
+  /** Tells the console of a mistake once. Who may not ask for the lock is often refused to look on as well: that is nothing new. */
+  warn(request2, code, message) {
+    if (!mistakes.includes(code) || this.warned.has(request2 === "watch" ? code : code + message)) return;
+    this.warned.add(code).add(code + message);
+    console.warn(`editlock: ${request2} ${this.resource}: ${message} (${code})`);
   }
   load(fence) {
     this.state = reduce(this.state, { type: "loading", fence });

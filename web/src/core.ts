@@ -31,6 +31,8 @@ export class Core {
   /** Conditions that somebody waits for; looked at after every event, since tokens are in no picture. */
   private readonly awaited = new Set<() => void>();
   readonly refreshes = new Set<Refresh>();
+  /** The mistakes that the console was told of, by code, and by code and message. */
+  private readonly warned = new Set<string>();
   /** How many parts of the page use it. */
   uses = 0;
   private tokenAt: Instant;
@@ -154,10 +156,17 @@ export class Core {
         if (error.code === "stale_fence") this.pause = 0;
         this.pausedUntil = this.clock();
         const { code, message } = error;
-        if (mistakes.includes(code)) console.warn(`editlock: ${request.type} ${this.resource}: ${message} (${code})`);
+        this.warn(request.type, code, message);
         this.dispatch({ type: "refused", request: request.type, error: { code, message }, snapshot: error.frame });
       },
     );
+  }
+
+  /** Tells the console of a mistake once. Who may not ask for the lock is often refused to look on as well: that is nothing new. */
+  private warn(request: string, code: string, message: string): void {
+    if (!mistakes.includes(code) || this.warned.has(request === "watch" ? code : code + message)) return;
+    this.warned.add(code).add(code + message);
+    console.warn(`editlock: ${request} ${this.resource}: ${message} (${code})`);
   }
 
   private load(fence: number): void {

@@ -25,6 +25,8 @@ export declare class Core {
     /** Conditions that somebody waits for; looked at after every event, since tokens are in no picture. */
     private readonly awaited;
     readonly refreshes: Set<Refresh>;
+    /** The mistakes that the console was told of, by code, and by code and message. */
+    private readonly warned;
     /** How many parts of the page use it. */
     uses: number;
     private tokenAt;
@@ -50,6 +52,8 @@ export declare class Core {
     dispatch(event: LockEvent): void;
     /** Does what is due: called after every event, and every second for what had to wait. */
     act(): void;
+    /** Tells the console of a mistake once. Who may not ask for the lock is often refused to look on as well: that is nothing new. */
+    private warn;
     private load;
     private publish;
     /** Shown times are counted back by our own clock from a duration of the server's: clocks may differ. */
