@@ -285,6 +285,7 @@ func (d *door) pong(m *message) {
 	if ok && d.conn.Heard() {
 		w.mu.Lock()
 		d.heard = m.ping
+		w.judge.known(d.conn.Session()).heard = time.Now()
 		w.mu.Unlock()
 	}
 }

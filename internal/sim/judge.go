@@ -31,7 +31,7 @@ type judge struct {
 type known struct {
 	client   string    // its user
 	sure     time.Time // up to when it was acknowledged: the sending of what was, and the TTL
-	heard    time.Time // when a node last acknowledged something
+	heard    time.Time // when a node last heard or acknowledged something
 	up       time.Duration
 	byes     map[int64]time.Time // epochs whose page said bye, and when
 	bye      time.Time
