@@ -79,7 +79,7 @@ func (j *judge) news(now time.Time) {
 			if !known || !told || is == saw || !p.looksOn[name] || !j.listens(p) {
 				continue
 			}
-			key := fmt.Sprint(p.name, " ", p.session, " ", p.epoch, " ", name)
+			key := fmt.Sprint(p.name, " ", p.session, " ", p.epoch, " ", name, " ", rev)
 			if behind[key] = now; !j.behind[key].IsZero() {
 				behind[key] = j.behind[key]
 			}
