@@ -21,6 +21,8 @@ type judge struct {
 	docs       map[string]*doc
 	moving     map[string]time.Time // user and resource: when a page of the user asked to move it
 	uptime     time.Duration        // during which a node was ready
+	covered    time.Duration        // likewise, as nodes see it: between two renewals that are close enough
+	renewed    time.Time            // when a node did last
 	down       time.Duration        // since when none is
 	asked      map[string]time.Time // session and resource: when it last asked
 	served     map[string]served    // session and resource
@@ -33,6 +35,7 @@ type known struct {
 	sure     time.Time // up to when it was acknowledged: the sending of what was, and the TTL
 	heard    time.Time // when a node last heard or acknowledged something
 	up       time.Duration
+	covered  time.Duration
 	byes     map[int64]time.Time // epochs whose page said bye, and when
 	bye      time.Time
 	released map[string]int64     // resource and fence; the epoch of the connection on which it was said last
@@ -139,7 +142,7 @@ func (j *judge) acked(session string, sent time.Time) {
 	k := j.known(session)
 	k.heard = time.Now()
 	if until := sent.Add(j.w.style.ttl); until.After(k.sure) && k.bye.IsZero() { // who has left is not there to believe it
-		k.sure, k.up = until, j.uptime-time.Since(sent)
+		k.sure, k.up, k.covered = until, j.uptime-time.Since(sent), j.covered-time.Since(sent)
 	}
 }
 
@@ -220,6 +223,10 @@ func (j *judge) committed(g store.Group, before []store.Record, rev int64) {
 		case "session":
 			j.session(name, op, rev)
 		case "node":
+			if gap := time.Since(j.renewed); gap <= 4*time.Second {
+				j.covered += gap
+			}
+			j.renewed = time.Now()
 			if op.Delete || strings.Contains(string(op.Data), "ended") {
 				j.w.sayLocked("disk", "the record of node %s is deleted or ended: %s", name, op.Data)
 			}

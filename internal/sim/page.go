@@ -47,8 +47,9 @@ type page struct {
 	nextID    int
 	pending   map[int]func(*message)
 	revs      map[string]int64
-	looksOn   map[string]bool // what it asked for, or had when it came back, over this connection: it is told what becomes of that
-	left      bool            // it has said bye, and is read-only
+	early     []*editlock.Snapshot // what came before the welcome
+	looksOn   map[string]bool      // what it asked for, or had when it came back, over this connection: it is told what becomes of that
+	left      bool                 // it has said bye, and is read-only
 
 	// The person.
 	want        string // resource; empty: none

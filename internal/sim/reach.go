@@ -24,7 +24,7 @@ func (p *page) connect() {
 		}
 		p.old = p.l
 	}
-	p.l, p.welcomed = l, false
+	p.l, p.welcomed, p.early = l, false, nil
 	p.helloSent = p.clocks()
 	m := &message{kind: hello, user: p.user, nonce: p.nonce, sent: time.Now()}
 	if p.session != "" {
@@ -93,7 +93,9 @@ func (p *page) take(m *message) {
 			then(m)
 		}
 	case push:
-		if p.welcomed {
+		if !p.welcomed { // it overtook the welcome
+			p.early = append(p.early, m.snap)
+		} else {
 			p.see(m.snap)
 		}
 	case ping:
@@ -153,6 +155,10 @@ func (p *page) welcome(m *message) {
 		still = still || s.Resource == p.want && s.Mine.State == editlock.MineHeld && s.Mine.Fence == had
 		p.see(&s)
 	}
+	for _, s := range p.early {
+		p.see(s)
+	}
+	p.early = nil
 	if had != 0 && !still {
 		p.lose()
 	}

@@ -119,7 +119,7 @@ func (j *judge) silent(name string, h *lease.Hold, how string) {
 	if k.sure.After(now) && (k.bye.IsZero() || now.Sub(k.bye) < 5*time.Second) {
 		j.violate("S4", "%s of %s %s %v before what it was acknowledged", name, h.User, how, k.sure.Sub(now))
 	}
-	if up := j.uptime - k.up; up < j.w.style.ttl-4*time.Second && k.bye.IsZero() {
+	if up := max(j.uptime-k.up, j.covered-k.covered); up < j.w.style.ttl-4*time.Second && k.bye.IsZero() {
 		j.violate("S9", "%s of %s %s after %v of service without it", name, h.User, how, up)
 	}
 }
