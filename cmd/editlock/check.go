@@ -20,8 +20,8 @@ func (c *serveCmd) check() error {
 	if err := c.issuing.check(); err != nil {
 		return err
 	}
-	if c.TTL < 10*time.Second || c.TTL > 300*time.Second {
-		return misused("--ttl is %v: it must be 10s to 300s", c.TTL)
+	if err := checkTTL(c.TTL); err != nil {
+		return err
 	}
 	if c.Drain <= 0 {
 		return misused("--drain is %v: it must be above 0", c.Drain)
@@ -36,7 +36,7 @@ func (c *serveCmd) check() error {
 			return misused("--jwks-url: %s", strings.TrimPrefix(err.Error(), "server: "))
 		}
 	}
-	if err := c.checkListen(); err != nil {
+	if err := checkListen(c.Listen, "8420"); err != nil {
 		return err
 	}
 	if c.dataFile() == "" {
@@ -46,19 +46,31 @@ func (c *serveCmd) check() error {
 	return err
 }
 
-func (c *serveCmd) checkListen() error {
-	host, port, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		port = c.Listen
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			port = "8420"
-		}
-		return misused("--listen is %q: write 127.0.0.1:%s, or :%s for every address of this machine", c.Listen, port, port)
-	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
-		return misused("--listen is %q: there is no port %s; write %s", c.Listen, port, net.JoinHostPort(host, "8420"))
+func checkTTL(ttl time.Duration) error {
+	if ttl < 10*time.Second || ttl > 300*time.Second {
+		return misused("--ttl is %v: it must be 10s to 300s", ttl)
 	}
 	return nil
+}
+
+// checkListen says how an address is written. usual is the port that the command has by itself.
+func checkListen(addr, usual string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		if port = addr; !isPort(port) {
+			port = usual
+		}
+		return misused("--listen is %q: write 127.0.0.1:%s, or :%s for every address of this machine", addr, port, port)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return misused("--listen is %q: there is no port %s; write %s", addr, port, net.JoinHostPort(host, usual))
+	}
+	return nil
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
 }
 
 // dataFile is the path of the data file, or empty if --store names none.

@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -61,6 +63,37 @@ func TestDemo(t *testing.T) {
 	}
 	if rest, err := os.ReadDir(cmd.Env[len(cmd.Env)-1][len("TMPDIR="):]); err != nil || len(rest) > 0 {
 		t.Errorf("the demo left behind %v, %v", rest, err)
+	}
+}
+
+// What cannot be is refused at once, in the words of the flags.
+func TestDemoRefuses(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	for _, c := range []struct {
+		arg    string
+		status int
+		says   []string
+	}{
+		{"--ttl=5s", exitUsage, []string{"--ttl is 5s: it must be 10s to 300s"}},
+		{"--ttl=400s", exitUsage, []string{"--ttl is 6m40s: it must be 10s to 300s"}},
+		{"--listen=8090", exitUsage, []string{`--listen is "8090"`, "127.0.0.1:8090, or :8090"}},
+		{"--listen=:99999", exitUsage, []string{`--listen is ":99999"`, "no port 99999", "write :8080"}},
+		{"--listen=here", exitUsage, []string{`--listen is "here"`, "127.0.0.1:8080, or :8080"}},
+		{"--listen=" + taken.Addr().String(), 1, []string{"--listen " + taken.Addr().String(), "already in use", "choose another address"}},
+	} {
+		status, stdout, stderr := run(t, nil, "demo", c.arg)
+		if status != c.status || stdout != "" || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: status %d, %q, %q", c.arg, status, stdout, stderr)
+		}
+		for _, says := range c.says {
+			if !strings.Contains(stderr, says) {
+				t.Errorf("%s does not say %q: %s", c.arg, says, stderr)
+			}
+		}
 	}
 }
 

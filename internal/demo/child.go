@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,18 @@ import (
 // IsChild reports whether this process was started by Run as one of its servers: it then has to call Child with the
 // arguments that follow ChildCommand.
 func IsChild() bool { return os.Getenv(childEnv) != "" }
+
+// ChildLog is where a child logs. Without [Options.Verbose] the usual design is quiet about what goes wrong in it: that is
+// what the demo is there to show, and it would look like a fault of the demo.
+func ChildLog(kind string) *slog.Logger {
+	o := &slog.HandlerOptions{Level: slog.LevelWarn}
+	if os.Getenv(childEnv) == verboseChild {
+		o.Level = slog.LevelInfo
+	} else if kind == usualSide {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, o)).With("server", kind)
+}
 
 // Child is one of the servers that Run starts: kind and args are the arguments that follow [ChildCommand]. It prints the
 // address on which it listens, and runs until ctx is done or its standard input ends.

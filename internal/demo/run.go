@@ -26,6 +26,12 @@ const ChildCommand = "demo-child"
 // childEnv is set in the environment of a child.
 const childEnv = "EDITLOCK_DEMO_CHILD"
 
+// What it is set to.
+const (
+	quietChild   = "quiet"
+	verboseChild = "verbose"
+)
+
 // Options of Run. The zero value works.
 type Options struct {
 	// Addr is where the demo listens: host:port. The four panes get the next four ports where these are free, and
@@ -41,6 +47,8 @@ type Options struct {
 	Ready func(url string)
 	// Log may be nil.
 	Log *slog.Logger
+	// Verbose has the servers log on standard error what they do; else the usual one is silent, and editlock's warns.
+	Verbose bool
 }
 
 // people are the two in the panes.
@@ -77,7 +85,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	listener, err := net.Listen("tcp", o.Addr)
 	if err != nil {
-		return fmt.Errorf("demo: cannot listen on %s: %w; choose another address", o.Addr, err)
+		return fmt.Errorf("--listen %s: %w; choose another address", o.Addr, err)
 	}
 	s, err := newSupervisor(o, listener.Addr())
 	if err != nil {
@@ -111,7 +119,7 @@ func newSupervisor(o Options, at net.Addr) (*supervisor, error) {
 	}
 	for _, side := range []string{usualSide, editlockSide} {
 		p := &process{
-			kind: side, pause: o.Pause, log: o.Log, changed: s.referee.poke,
+			kind: side, pause: o.Pause, log: o.Log, verbose: o.Verbose, changed: s.referee.poke,
 			command: []string{program, ChildCommand, side, filepath.Join(o.Dir, side), o.TTL.String()},
 		}
 		s.servers[side], s.links[side] = p, map[string]*link{}
@@ -140,12 +148,16 @@ func (s *supervisor) close() {
 }
 
 func (s *supervisor) run(ctx context.Context, listener net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, giveUp := context.WithCancelCause(ctx)
 	var group sync.WaitGroup
 	defer group.Wait()
-	defer cancel()
+	defer giveUp(nil)
 	for side, p := range s.servers {
-		group.Go(func() { p.run(ctx) })
+		group.Go(func() {
+			if err := p.run(ctx); err != nil {
+				giveUp(err)
+			}
+		})
 		for _, l := range s.links[side] {
 			group.Go(func() { l.serve(ctx) })
 		}
@@ -168,6 +180,9 @@ func (s *supervisor) run(ctx context.Context, listener net.Listener) error {
 	}
 	if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err // a server that does not start
 	}
 	return nil
 }
