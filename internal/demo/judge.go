@@ -41,6 +41,11 @@ func (t tab) here() bool {
 	return slices.Contains([]string{phaseConnecting, phaseRefreshing, phaseEditing, phaseUnsure}, t.Phase)
 }
 
+// isThere reports whether somebody has such a page.
+func isThere(person string, tabs []tab) bool {
+	return slices.ContainsFunc(tabs, func(t tab) bool { return t.Person == person && t.here() })
+}
+
 // facts are what the database of one side says.
 type facts struct {
 	Holder      string       `json:"holder,omitempty"`
@@ -100,7 +105,7 @@ type judge struct {
 func (j *judge) look(now time.Time, f facts, tabs []tab, started time.Time) {
 	free := f.Holder == "" || f.Lapsed
 	waits := len(f.Waiting) > 0 || slices.ContainsFunc(tabs, func(t tab) bool { return t.Phase == phaseWaiting && !t.cut })
-	empty := free && waits || !free && !slices.ContainsFunc(tabs, func(t tab) bool { return t.Person == f.Holder && t.here() })
+	empty := free && waits || !free && !isThere(f.Holder, tabs)
 	if !empty {
 		j.emptySince, j.stuck = time.Time{}, false
 	} else if j.emptySince.IsZero() {

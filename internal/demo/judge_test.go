@@ -122,6 +122,9 @@ func TestStories(t *testing.T) {
 	free := facts{Changes: []change{{Ended: 1763870000012345, Reason: "left", Was: "Ana"}}}
 	late := held
 	late.Refused = &refusedSave{At: at(3), Name: "Ana", Code: "stale_fence", Fence: 1763870000012345, Seen: 1763870000099999}
+	late.Changes = []change{{Granted: 1763870000012345, Now: "Ana"}, {Granted: 1763870000055555, Now: "Ben"}, {Granted: 1763870000099999, Now: "Ana"}}
+	bens, lost := late, late
+	bens.Changes, lost.Changes = []change{{Granted: 1763870000012345, Now: "Ana"}, {Granted: 1763870000099999, Now: "Ben"}}, nil
 	f := fault{at: at(0), who: "Ana", holder: "Ana", fence: held.Fence, starts: 1}
 	s := scene{up: true, starts: 1, ttl: 10 * time.Second, ping: usualPing, pong: usualPong}
 
@@ -155,7 +158,9 @@ func TestStories(t *testing.T) {
 		{kind: faultDuplicate, facts: held, tabs: ana(phaseEditing), tone: "good", want: "a session of its own"},
 		{kind: faultMalformed, facts: held, tabs: ana(phaseEditing), tone: "good", want: "No lock changed"},
 		{kind: faultStale, facts: held, tabs: ana(phaseEditing), tone: "busy", want: "held up"},
-		{kind: faultStale, facts: late, tabs: ana(phaseEditing), tone: "good", want: "carried fence …12345; the article had already seen …99999. It was refused with 409"},
+		{kind: faultStale, facts: late, tabs: ana(phaseEditing), tone: "good", want: "carried fence …12345; since then Ben edited, and Ana came back with …99999. It was refused with 409"},
+		{kind: faultStale, facts: bens, tabs: ana(phaseLost), tone: "good", want: "carried fence …12345; since then Ben was let in, with …99999. It was"},
+		{kind: faultStale, facts: lost, tabs: ana(phaseEditing), tone: "good", want: "the article had already seen …99999. It was"},
 		{kind: faultReload, facts: held, tabs: only(phaseConnecting), change: ben, tone: "busy", want: "Ana, who held the article, has no page here any more, so it befell Ben’s. It said goodbye"},
 		{kind: faultReload, facts: held, tabs: only(phaseWaiting), change: ben, tone: "good", want: "the same place in the line"},
 		{kind: faultReload, facts: left, tabs: only(phaseEditing), change: ben, tone: "good", want: "its turn came"},
@@ -200,6 +205,22 @@ func TestUsualStoriesBesideTheHolder(t *testing.T) {
 	} {
 		if got := tellUsual(f, s); !strings.Contains(got.Text, want) {
 			t.Errorf("%+v: %+v", f, got)
+		}
+	}
+}
+
+// A page that lost its socket with the server learns nothing from a ping: the row is stuck already.
+func TestCutAfterAKill(t *testing.T) {
+	s := scene{
+		up: true, starts: 2, empty: 3 * time.Second, ping: usualPing, pong: usualPong,
+		facts: facts{Holder: "Ana"}, tabs: []tab{{ID: "1", Person: "Ana", Phase: phaseLost, cut: true}},
+	}
+	for absent, want := range map[bool]telling{
+		true:  {"bad", "locked_by still says Ana. Ana is not there, and nothing in this design will ever clear it."},
+		false: {"busy", "locked_by says Ana. The server learns of the lost network by a ping that is not answered."},
+	} {
+		if got := tellUsual(fault{kind: faultCut, who: "Ana", holder: "Ana", absent: absent}, s); got != want {
+			t.Errorf("absent %v: %+v", absent, got)
 		}
 	}
 }

@@ -205,7 +205,7 @@ func (r *referee) happened(kind string, who map[string]string, now time.Time) {
 		l := r.s.links[side][who[side]]
 		r.faults[side] = fault{
 			kind: kind, at: now, who: who[side], cutOff: l != nil && l.down(), holder: f.Holder, fence: f.Fence, version: f.Version,
-			counts: j.counts, starts: r.s.servers[side].life().starts,
+			absent: f.Holder != "" && !isThere(f.Holder, r.tabsOf(side)), counts: j.counts, starts: r.s.servers[side].life().starts,
 		}
 	}
 }

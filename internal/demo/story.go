@@ -25,6 +25,7 @@ type fault struct {
 	who      string // whose page it befell; empty: no page was open
 	cutOff   bool   // that page had no network already
 	holder   string // who held; it befell them, if a page of theirs was open
+	absent   bool   // the holder was not there any more, though a page of theirs may have been open
 	fence    int64
 	version  int64
 	restored bool // the network, since
@@ -90,8 +91,8 @@ func tellEditlock(f fault, s scene) telling {
 	switch f.kind {
 	case faultStale:
 		if r := s.Refused; r != nil && r.At.After(f.at) {
-			return telling{"good", fmt.Sprintf("%s’s late save carried fence %s; the article had already seen %s. It was refused with 409, "+
-				"in the transaction of the write. The newer text stands, and nothing that %s typed is thrown away.", r.Name, short(r.Fence), short(r.Seen), r.Name)}
+			return telling{"good", fmt.Sprintf("%s’s late save carried fence %s; %s. It was refused with 409, "+
+				"in the transaction of the write. The newer text stands, and nothing that %s typed is thrown away.", r.Name, short(r.Fence), s.since(r), r.Name)}
 		}
 		return telling{"busy", "A save is held up on its way while the lock changes hands twice …"}
 	case faultDuplicate:
@@ -118,6 +119,26 @@ func tellEditlock(f fault, s scene) telling {
 		return tellEnding(f, s)
 	}
 	return tellEnded(f, s)
+}
+
+// since says who was let in between the hold of a refused save and the one that the article had seen.
+func (s scene) since(r *refusedSave) string {
+	var between []string
+	for _, c := range s.Changes {
+		switch {
+		case c.Granted <= r.Fence || c.Granted > r.Seen:
+		case c.Now != r.Name:
+			if !slices.Contains(between, c.Now) {
+				between = append(between, c.Now)
+			}
+		case len(between) > 0 && c.Granted == r.Seen:
+			return fmt.Sprintf("since then %s edited, and %s came back with %s", strings.Join(between, " and "), r.Name, short(r.Seen))
+		}
+	}
+	if len(between) == 0 {
+		return fmt.Sprintf("the article had already seen %s", short(r.Seen))
+	}
+	return fmt.Sprintf("since then %s was let in, with %s", strings.Join(between, " and "), short(r.Seen))
 }
 
 // tellKept: the holder is there, with the lock it had.
@@ -198,7 +219,7 @@ func tellUsual(f fault, s scene) telling {
 	case s.double:
 		return telling{"bad", doubleText(s)}
 	case s.Holder != "" && s.empty > 0:
-		if f.kind == faultCut && s.empty < s.ping+s.pong {
+		if f.kind == faultCut && !f.absent && s.empty < s.ping+s.pong {
 			return telling{"busy", fmt.Sprintf("locked_by says %s. The server learns of the lost network by a ping that is not answered.", s.Holder)}
 		}
 		return telling{"bad", fmt.Sprintf("locked_by still says %s. %s is not there, and nothing in this design will ever clear it.", s.Holder, s.Holder)}
