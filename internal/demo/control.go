@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -39,10 +40,14 @@ func (s *supervisor) handler() http.Handler {
 	return mux
 }
 
+// elsewhere is said to a window that does not play.
+const elsewhere = "The demo is open in another window."
+
 // control does what a button says to both sides; the page does the rest in its frames.
 func (s *supervisor) control(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Action string            `json:"action"`
+		Window string            `json:"window"` // that says so; empty: none
 		Who    map[string]string `json:"who"`    // by side: whose page it befalls; of nobody where none is open
 		Side   string            `json:"side"`   // restore: empty means both
 		Person string            `json:"person"` // restore: empty means both
@@ -51,8 +56,17 @@ func (s *supervisor) control(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `The body must be {"action": …}: `+err.Error(), http.StatusBadRequest)
 		return
 	}
+	if in.Action == "play" && !s.referee.play(in.Window) {
+		http.Error(w, "That window is not open.", http.StatusConflict)
+		return
+	}
+	if in.Window != "" && !s.referee.plays(in.Window) {
+		http.Error(w, elsewhere, http.StatusConflict)
+		return
+	}
 	var err error
 	switch in.Action {
+	case "play":
 	case faultKill:
 		s.referee.happened(in.Action, in.Who, time.Now())
 		for _, p := range s.servers {
@@ -76,8 +90,14 @@ func (s *supervisor) control(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	case "clear": // what a person with access to the database does when a lock of the usual kind is stuck
-		err = s.referee.sources[usualSide].exec(r.Context(), `UPDATE articles SET locked_by = NULL; DELETE FROM awaiting_users`)
-	case "forget":
+		err = s.clear(r.Context())
+	case "begin": // anew, once the pages of a window that played before have gone
+		s.referee.alone(r.Context())
+		if in.Window != "" && !s.referee.plays(in.Window) {
+			http.Error(w, elsewhere, http.StatusConflict)
+			return
+		}
+		err = s.clear(r.Context())
 		for _, source := range s.referee.sources {
 			err = errors.Join(err, source.forget(r.Context()))
 		}
@@ -92,6 +112,10 @@ func (s *supervisor) control(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *supervisor) clear(ctx context.Context) error {
+	return s.referee.sources[usualSide].exec(ctx, `UPDATE articles SET locked_by = NULL; DELETE FROM awaiting_users`)
 }
 
 // tab takes what a pane's page believes.

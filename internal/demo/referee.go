@@ -26,7 +26,8 @@ type referee struct {
 	faults  map[string]fault
 	judges  map[string]*judge
 	facts   map[string]facts
-	windows map[chan []byte]bool
+	windows map[chan []byte]string // by mailbox
+	player  string                 // the window that plays; empty: none
 	last    []byte
 }
 
@@ -34,7 +35,7 @@ func newReferee(o Options, s *supervisor) *referee {
 	r := &referee{
 		o: o, s: s, ready: make(chan struct{}), pokes: make(chan struct{}, 1),
 		tabs: map[string]tab{}, faults: map[string]fault{}, facts: map[string]facts{},
-		windows: map[chan []byte]bool{},
+		windows: map[chan []byte]string{},
 		sources: map[string]*source{usualSide: newUsualSource(o.Dir), editlockSide: newEditlockSource(o.Dir, s)},
 	}
 	r.forget()
@@ -88,18 +89,24 @@ func (r *referee) run(ctx context.Context) {
 func (r *referee) publish(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	state := map[string]any{"ttl": r.o.TTL.Seconds()}
+	r.publishLocked(now)
+}
+
+// publishLocked reports whether something changed. mu is held.
+func (r *referee) publishLocked(now time.Time) bool {
+	state := map[string]any{"ttl": r.o.TTL.Seconds(), "player": r.player}
 	for _, side := range []string{usualSide, editlockSide} {
 		state[side] = r.side(now, side)
 	}
 	data, err := json.Marshal(state)
 	if err != nil || string(data) == string(r.last) {
-		return
+		return false
 	}
 	r.last = data
 	for w := range r.windows {
 		send(w, data)
 	}
+	return true
 }
 
 // send puts the newest state into a window's mailbox, in place of an older one that was not fetched.
@@ -130,6 +137,8 @@ func (r *referee) side(now time.Time, side string) sideState {
 	tabs := r.tabsOf(side)
 	if side == editlockSide {
 		f.Waiting = named(f.Waiting, tabs)
+	} else if f.Waiting == nil { // nothing was read yet
+		f.Waiting = []string{}
 	}
 	l := p.life()
 	var restarted time.Time
@@ -170,10 +179,11 @@ func (r *referee) story(now time.Time, side string, st sideState, l life) tellin
 	return tellEditlock(fault, s)
 }
 
+// tabsOf are the pages of the window that plays.
 func (r *referee) tabsOf(side string) []tab {
 	tabs := []tab{}
 	for _, id := range slices.Sorted(maps.Keys(r.tabs)) {
-		if t := r.tabs[id]; t.Side == side {
+		if t := r.tabs[id]; t.Side == side && t.Window == r.player {
 			t.cut = r.s.links[side][t.Person].down()
 			tabs = append(tabs, t)
 		}
@@ -210,12 +220,12 @@ func (r *referee) happened(kind string, who map[string]string, now time.Time) {
 	}
 }
 
-// believes notes what a tab says of itself; an empty phase says that it is gone.
+// believes notes what a tab says of itself; an empty phase says that it is gone. A window that does not play opens none.
 func (r *referee) believes(t tab) {
 	r.mu.Lock()
 	if t.Phase == "" {
 		delete(r.tabs, t.ID)
-	} else if _, known := r.tabs[t.ID]; known || len(r.tabs) < 1000 {
+	} else if _, known := r.tabs[t.ID]; known || t.Window == r.player && len(r.tabs) < 1000 {
 		r.tabs[t.ID] = t
 	}
 	r.mu.Unlock()
@@ -229,21 +239,4 @@ func (r *referee) forget() {
 	amnesty := 45*time.Second + 10*time.Second // what editlock gives pages after an outage of its own, and some for the way
 	r.judges = map[string]*judge{usualSide: {}, editlockSide: {grace: amnesty}}
 	r.faults = map[string]fault{}
-}
-
-// join opens a mailbox for a window, and the returned function closes it: its tabs are gone with it.
-func (r *referee) join(window string) (<-chan []byte, func()) {
-	box := make(chan []byte, 1)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.windows[box] = true
-	if r.last != nil {
-		box <- r.last
-	}
-	return box, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.windows, box)
-		maps.DeleteFunc(r.tabs, func(_ string, t tab) bool { return t.Window == window })
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,27 +20,34 @@ import (
 // start runs the demo, and returns the address of its page and the supervisor's own view.
 func start(t *testing.T) (url string, s *supervisor) {
 	t.Helper()
+	url, s, _ = startAt(t, listen(t))
+	return url, s
+}
+
+// startAt runs the demo at a listener, until it is stopped or the test ends.
+func startAt(t *testing.T, listener net.Listener) (url string, s *supervisor, stop func()) {
+	t.Helper()
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	o := Options{
 		Dir: t.TempDir(), TTL: 10 * time.Second, Pause: 200 * time.Millisecond,
 		Log: slog.New(slog.DiscardHandler), Ready: func(url string) { ready <- url },
 	}
-	listener := listen(t)
 	s, err := newSupervisor(o, listener.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { ended <- s.run(ctx, listener) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
 	select {
 	case url := <-ready:
-		return url, s
+		return url, s, stop
 	case err := <-ended:
 		ended <- nil
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 // The page "Try to get it stuck": shows what the referee sees, and does what the buttons say, on both sides.
 import {Lanes} from "./lanes.js";
 import {Pane, listen, thisWindow} from "./panes.js";
+import {offer, stage} from "./stage.js";
 
 const people = ["Ana", "Ben"];
 const other = person => people.find(each => each !== person);
@@ -25,12 +26,23 @@ class Side {
     return there.find(person => person === this.state.holder) ?? there.find(person => this.panes[person].front.phase === "waiting") ?? there[0] ?? "";
   }
 
-  async start(fresh) {
-    this.panes.Ana.open(fresh);
+  /** Opens the pages, and says who of the two is kept from the article; stops when that is over. */
+  async start(goesOn) {
     // Ana is first. Should she be kept from it, Ben does not wait for her.
-    await this.panes.Ana.front.until("editing").catch(() => {});
-    if (!this.panes.Ben.tabs.length) this.panes.Ben.open(fresh);
-    await this.panes.Ben.front.until("waiting").catch(() => {});
+    const ana = this.panes.Ana.open(true);
+    await ana.until("editing").catch(() => {});
+    if (!goesOn()) return "";
+    await this.panes.Ben.open(true).until("waiting").catch(() => {});
+    return ana.phase === "waiting" ? "Ana" : "";
+  }
+
+  /** Says so while the pages are on their way to where the game begins, and keeps hands off them. */
+  settle(yes) {
+    this.settling = yes;
+    this.element.toggleAttribute("data-settling", yes);
+    $(".panes", this.element).inert = yes;
+    if (this.state) this.show(this.state);
+    else this.tell();
   }
 
   /** Has everybody give back what they have: those in line first, so that nobody is let in on the way out. */
@@ -52,13 +64,15 @@ class Side {
       this.panes[person].at(state.ports[person]);
       this.panes[person].cut(state.cut.includes(person));
     }
-    const holder = $("[data-show=holder]", this.element);
+    this.tell();
+    const holder = $("[data-show=holder]", this.element), waiting = $("[data-show=waiting]", this.element);
+    if (this.settling) return [holder, waiting].forEach(each => each.replaceChildren("–"));
     holder.replaceChildren(...(state.holder ? [...named(state.holder)] : ["nobody"]));
     if (state.fence) holder.append(text("fence", `…${String(state.fence).slice(-5)}`, "Fence " + state.fence));
     if (state.lapsed) holder.append(text("empty", "lease over"));
-    else if (state.empty_for && !this.lanes.settling) holder.append(text("empty", state.holder ? `not there, ${state.empty_for} s` : `for ${state.empty_for} s`));
+    else if (state.empty_for) holder.append(text("empty", state.holder ? `not there, ${state.empty_for} s` : `for ${state.empty_for} s`));
     const known = state.waiting.filter(name => people.includes(name)), more = state.waiting.length - known.length;
-    $("[data-show=waiting]", this.element).replaceChildren(...known.flatMap(named),
+    waiting.replaceChildren(...known.flatMap(named),
       ...(more ? [text("more", `+${more}`, "whose page is gone: it keeps its place for some seconds, should it come back")] : []),
       ...(state.waiting.length ? [] : ["nobody"]));
     for (const tile of this.element.querySelectorAll("[data-count]")) {
@@ -67,18 +81,18 @@ class Side {
       tile.toggleAttribute("data-bad", count > 0);
       tile.toggleAttribute("data-now", kind === "stuck" && state.stuck || kind === "double" && state.doubled);
     }
-    this.tell(state);
     this.lanes.note(state);
   }
 
-  tell(state) {
-    const story = $(".story", this.element);
-    story.dataset.tone = state.story.text ? state.story.tone : "quiet";
-    const sentence = state.story.text || "Nothing has happened yet. Press a button, or take part: type, save, close a tab.";
+  tell() {
+    const {state} = this, story = $(".story", this.element);
+    const telling = this.settling ? {tone: "busy", text: this.expected()} : state.story;
+    story.dataset.tone = telling.text ? telling.tone : "quiet";
+    const sentence = telling.text || "Nothing has happened yet. Press a button, or take part: type, save, close a tab.";
     if ($(".story > span", this.element)?.textContent !== sentence) story.replaceChildren(text("", sentence));
     const clear = $(".clear", story);
     if (this.name !== "usual") return;
-    if (state.holder && state.empty_for > 2 && state.story.tone === "bad") {
+    if (!this.settling && state.holder && state.empty_for > 2 && state.story.tone === "bad") {
       if (clear) return;
       const button = text("clear", "Clear it by hand", "UPDATE articles SET locked_by = NULL", "button");
       button.onclick = async () => {
@@ -87,6 +101,12 @@ class Side {
       };
       story.append(button);
     } else clear?.remove();
+  }
+
+  expected() {
+    return this.panes.Ana.front?.phase === "waiting"
+      ? "Starting over. Pages that were open a moment ago still hold the article: they have 5 s to come back, as after a reload …"
+      : "Starting over. Ana opens the article to edit it, and then Ben, who waits …";
   }
 }
 
@@ -106,6 +126,7 @@ function named(name) {
 }
 
 const sides = [...document.querySelectorAll(".side")].map(element => new Side(element));
+sides.forEach(side => side.settle(true));
 listen(sides.flatMap(side => Object.values(side.panes)), () => able());
 
 // What the buttons do in the frames, once the supervisor has done its part.
@@ -157,7 +178,7 @@ async function reload(tab) {
 
 /** Why a button can do nothing at this moment; empty if it can do something. */
 function obstacle(name) {
-  if (!sides.every(side => side.state) || sides.some(side => side.lanes.settling)) return "The demo is starting over. One moment.";
+  if (!sides.every(side => side.state) || sides.some(side => side.settling)) return "The demo is starting over. One moment.";
   if (busy.has(name)) return "That is under way already.";
   const down = sides.find(side => !side.state.up);
   if (name === "kill") return down ? `The server of ${down.title} is down already, and is being started again.` : "";
@@ -172,7 +193,7 @@ function obstacle(name) {
 }
 
 async function control(body) {
-  const answer = await fetch("/demo/control", {method: "POST", body: JSON.stringify(body)});
+  const answer = await fetch("/demo/control", {method: "POST", body: JSON.stringify({...body, window: thisWindow})});
   if (!answer.ok) throw new Error((await answer.text()).trim());
 }
 
@@ -190,21 +211,37 @@ async function press(name) {
   if (failed.length) throw new Error(failed.join("; "));
 }
 
+let round = 0; // counts the times that the game began or ended here: what belongs to an earlier one stops
+
 async function again() {
-  sides.forEach(side => { side.lanes.settling = true; });
-  able();
+  const mine = ++round, goesOn = () => round === mine;
+  const settle = yes => {
+    if (!goesOn()) return;
+    sides.forEach(side => side.settle(yes));
+    able();
+  };
+  settle(true);
   try {
     await control({action: "restore"});
     await Promise.all(sides.map(side => side.release()));
+    if (!goesOn()) return;
     sides.forEach(side => side.stop());
-    await control({action: "clear"});
-    await control({action: "forget"});
+    await control({action: "begin"});
+    if (!goesOn()) return;
     sides.forEach(side => { side.lanes.past = []; });
-    await Promise.all(sides.map(side => side.start(true)));
+    const kept = await Promise.all(sides.map(side => side.start(goesOn)));
+    const side = sides.find((_, i) => kept[i]);
+    if (side) toast(`${side.title}: Ana is kept from the article by a page that is open elsewhere, as in the plain demo. Close it, and start over.`);
   } finally {
-    sides.forEach(side => { side.lanes.settling = false; });
-    able();
+    settle(false);
   }
+}
+
+/** Gives everything back, for the window that plays now. */
+async function quit() {
+  const mine = ++round;
+  await Promise.all(sides.map(side => side.release()));
+  if (round === mine) sides.forEach(side => side.stop());
 }
 
 const buttons = [...document.querySelectorAll("[data-do]")];
@@ -219,6 +256,7 @@ function able() {
 }
 
 async function run(button) {
+  if (!playing) return;
   const name = button.dataset.do, why = obstacle(name);
   if (why) return toast(why); // a button that is dim says why
   busy.add(name);
@@ -248,6 +286,7 @@ document.addEventListener("keydown", event => {
 
 let gone;
 function toast(message) {
+  if (!playing) return;
   const element = $(".toast");
   element.textContent = message;
   element.hidden = false;
@@ -255,18 +294,44 @@ function toast(message) {
   gone = setTimeout(() => { element.hidden = true; }, 6000);
 }
 
-let begun = false;
-new EventSource(`/demo/events?window=${thisWindow}`).onmessage = event => {
+let playing = false, player = thisWindow, vacant;
+const take = () => control({action: "play"});
+offer(take);
+
+/** Begins when it is this window that plays, and ends when it is not any more. */
+function seat(who) {
+  const mine = who === thisWindow;
+  player = who;
+  if (who) vacant = clearTimeout(vacant);
+  else vacant ??= setTimeout(claim, 1500); // whoever reloads the window that played comes first
+  if (mine && document.body.dataset.stage === "elsewhere") setTimeout(() => buttons[0].focus());
+  stage(mine ? "playing" : "elsewhere");
+  if (!mine) $(".toast").hidden = true;
+  if (mine === playing) return;
+  playing = mine;
+  (playing ? again() : quit()).catch(error => toast(error.message));
+}
+
+/** The window that played is closed: this one goes on, if somebody looks at it. */
+function claim() {
+  vacant = undefined;
+  if (!player && document.visibilityState === "visible") take().catch(() => {});
+}
+document.addEventListener("visibilitychange", claim);
+window.addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
+
+const news = new EventSource(`/demo/events?window=${thisWindow}`);
+news.onerror = () => {
+  stage("gone");
+  if (playing) quit();
+  playing = false;
+};
+news.onmessage = event => {
   const state = JSON.parse(event.data);
   $("[data-show=ttl]").textContent = `${state.ttl} s`;
   sides.forEach(side => side.show(state[side.name]));
+  seat(state.player);
   able();
-  if (!begun) {
-    begun = true;
-    // What an earlier visitor left behind is cleared away, unless somebody is at it in another window.
-    if (sides.some(side => side.state.tabs.length)) sides.forEach(side => side.start());
-    else again().catch(error => toast(error.message));
-  }
   const cut = $("[data-do=cut]"), broken = sides.some(side => side.state.cut.length);
   cut.ariaPressed = String(broken);
   cut.lastChild.textContent = broken ? " Mend the network" : " Cut the holder’s network";

@@ -6,7 +6,6 @@ const people = ["Ana", "Ben"];
 export class Lanes {
   constructor(canvas) {
     this.canvas = canvas;
-    this.settling = false; // begun anew: nobody is missing yet
     this.past = []; // {at, Ana, Ben}: what was drawn from each moment on
   }
 
@@ -20,7 +19,7 @@ export class Lanes {
       moment[person] = state.doubled && all.includes("editing") ? "both"
         : all.includes("editing") ? "edit"
           : all.includes("unsure") || all.includes("refreshing") ? "unsure"
-            : state.holder === person && state.empty_for > 0 && !this.settling ? "gone"
+            : state.holder === person && state.empty_for > 0 ? "gone"
               : all.includes("waiting") ? "wait" : "";
     }
     const last = this.past.at(-1);

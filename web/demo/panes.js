@@ -58,7 +58,10 @@ class Tab {
         this.waits.delete(look);
         error ? reject(error) : resolve();
       };
-      const look = () => { if (this.phase === phase) done(); };
+      const look = () => {
+        if (this.phase === phase) done();
+        else if (!this.phase) done(new Error("the page is closed"));
+      };
       const timer = setTimeout(() => done(new Error(`the page is ${this.phase}, not ${phase}`)), 15000);
       this.waits.add(look);
       look();
@@ -124,8 +127,7 @@ export class Pane {
   close(tab) {
     tab.frame.remove();
     this.tabs.splice(this.tabs.indexOf(tab), 1);
-    tab.phase = "";
-    report(tab, "");
+    tab.set("");
     this.show(this.tabs.at(-1));
   }
 
