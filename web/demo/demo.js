@@ -272,6 +272,15 @@ async function run(button) {
 }
 buttons.forEach(button => { button.onclick = () => run(button); });
 
+// Where there is no room for all of them, a faded edge says that there are more.
+const tools = $(".tools");
+function more() {
+  const left = tools.scrollLeft > 4, right = tools.scrollLeft + tools.clientWidth < tools.scrollWidth - 4;
+  tools.dataset.more = [left && "left", right && "right"].filter(Boolean).join(" ");
+}
+tools.onscroll = more;
+new ResizeObserver(more).observe(tools);
+
 // Keys: the digits; and, as in every toolbar, the arrows go from button to button.
 document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
