@@ -177,27 +177,32 @@ func TestSecondWindow(t *testing.T) {
 	}
 }
 
-// The demo that is closed and opened again at once says what it waits for, and shows none of it.
-func TestReopened(t *testing.T) {
+// Where somebody holds the article still, as when the demo was closed and is opened again at once, it says what it waits for, and
+// shows none of it.
+func TestStartsOverWhileHeld(t *testing.T) {
 	t.Parallel()
 	url, _ := start(t)
 	b := browser.Launch(t)
-	first, second := visitor{t, b.Page(t)}, visitor{t, b.Page(t)}
-	first.Open(url)
-	first.begins()
-	first.Close()
-	second.Open(url)
-	second.reads(editlockSide, ".story", "Starting over. Pages that were open a moment ago still hold the article")
+	ana, v := b.Page(t), visitor{t, b.Page(t)}
+	ana.Open(url + "articles/42?as=Ana")
+	ana.Wait(`document.querySelector("edit-lock")?.dataset.state === "held"`)
+	v.Open(url)
+	v.reads(editlockSide, ".story", "Starting over. The article is still held: a page that was closed a moment ago has 5 s to come back")
 	look := `JSON.stringify(["[data-show=holder]", "[data-show=waiting]"].map(each => document.querySelector(".side[data-side=editlock] " + each).innerText)
 		.concat(getComputedStyle(document.querySelector(".side[data-side=editlock] iframe")).opacity, document.querySelector(".side[data-side=editlock] .panes").inert))`
-	if looks := second.Text(look); looks != `["–","–","0",true]` {
+	if looks := v.Text(look); looks != `["–","–","0",true]` {
 		t.Errorf("while it starts over it shows %s", looks)
 	}
-	second.begins()
-	if looks := second.Text(look); !strings.Contains(looks, `"1",false`) {
+	// It does not wait for ever.
+	v.Wait(`document.querySelector(".toast").innerText.startsWith("editlock: Ana is kept from the article by a page that is open elsewhere")`)
+	v.reads(editlockSide, ".story", "Nothing has happened yet")
+	ana.Close()
+	v.fresh()
+	v.begins()
+	if looks := v.Text(look); !strings.Contains(looks, `"1",false`) {
 		t.Errorf("it hides %s", looks)
 	}
-	if stands := second.stands(); stands != "0,0,0,0,0,0" {
+	if stands := v.stands(); stands != "0,0,0,0,0,0" {
 		t.Errorf("counted: %s", stands)
 	}
 }

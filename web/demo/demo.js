@@ -88,7 +88,8 @@ class Side {
     const {state} = this, story = $(".story", this.element);
     const telling = this.settling ? {tone: "busy", text: this.expected()} : state.story;
     story.dataset.tone = telling.text ? telling.tone : "quiet";
-    const sentence = telling.text || "Nothing has happened yet. Press a button, or take part: type, save, close a tab.";
+    const sentence = telling.text.replace(/…(?=\d)/g, "…\u2060") // the end of a fence stays in one line
+      || "Nothing has happened yet. Press a button, or take part: type, save, close a tab.";
     if ($(".story > span", this.element)?.textContent !== sentence) story.replaceChildren(text("", sentence));
     const clear = $(".clear", story);
     if (this.name !== "usual") return;
@@ -105,7 +106,7 @@ class Side {
 
   expected() {
     return this.panes.Ana.front?.phase === "waiting"
-      ? "Starting over. Pages that were open a moment ago still hold the article: they have 5 s to come back, as after a reload …"
+      ? "Starting over. The article is still held: a page that was closed a moment ago has 5 s to come back, as after a reload …"
       : "Starting over. Ana opens the article to edit it, and then Ben, who waits …";
   }
 }
