@@ -68,6 +68,9 @@ func (r *referee) run(ctx context.Context) {
 		}
 		seen := 0
 		for side, source := range r.sources {
+			if r.s.servers[side].life().starts == 0 {
+				continue // it is making its file, in which nobody may be at that moment
+			}
 			f, err := source.look(ctx)
 			if err != nil {
 				continue // down, or not yet made: what was known stays
