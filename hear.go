@@ -25,8 +25,9 @@ type ear struct {
 	complete int64 // the last time that it heard all that there was
 	upTo     int64 // the revision up to which all is known
 
-	mu    sync.Mutex
-	names map[string]naming // of each resource whose record names sessions
+	mu      sync.Mutex
+	names   map[string]naming // of each resource whose record names sessions
+	emptied map[string]int64  // of each whose record names none any more since a revision: what is older may still be heard
 }
 
 // naming says which sessions the record of a resource names, at a revision.
@@ -122,6 +123,14 @@ func (m *Manager) hear(ctx context.Context) error {
 		}
 	}
 	e.complete = number
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name, rev := range e.emptied {
+		if rev <= e.upTo {
+			delete(e.emptied, name)
+			delete(e.names, name)
+		}
+	}
 	return nil
 }
 
@@ -250,10 +259,16 @@ func (m *Manager) index(name string, rev int64, state lease.State, ids ...string
 			is.ids = append(is.ids, id)
 		}
 		ids = append(was.ids, is.ids...) // some twice, which does no harm
-		if len(is.ids) > 0 {
+		switch {
+		case len(is.ids) > 0:
 			e.names[name] = is
-		} else {
+			delete(e.emptied, name)
+		case rev == 0:
 			delete(e.names, name)
+			delete(e.emptied, name)
+		default:
+			e.names[name] = is
+			e.emptied[name] = rev
 		}
 	}
 	for _, id := range ids {

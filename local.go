@@ -359,7 +359,12 @@ func (m *Manager) endSession(ctx context.Context, s *session, why Reason) error 
 		a := m.do(ctx, name, &op{event: lease.Event{Kind: lease.End, Session: s.id, Reason: why}, session: s, ends: true})
 		errs = append(errs, a.err)
 	}
-	m.forget(s)
+	select {
+	case s.record <- struct{}{}: // not only if it can be had at once: nobody shall come back to what was ended
+		m.forgetHeld(s)
+		<-s.record
+	case <-ctx.Done():
+	}
 	return errors.Join(errs...)
 }
 

@@ -76,7 +76,7 @@ func Open(ctx context.Context, st store.Store, cfg Config) (*Manager, error) {
 		scans: make(chan struct{}, maxScans),
 	}
 	m.life = cfg.liveness()
-	m.ear = ear{alone: st.Alone(), busy: make(chan struct{}, 1), names: map[string]naming{}}
+	m.ear = ear{alone: st.Alone(), busy: make(chan struct{}, 1), names: map[string]naming{}, emptied: map[string]int64{}}
 	m.ctx, m.cancel = context.WithCancelCause(context.Background())
 	if err := m.start(ctx); err != nil {
 		m.cancel(ErrClosed)

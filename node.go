@@ -356,10 +356,15 @@ func (m *Manager) finish(s *session) {
 func (m *Manager) forget(s *session) {
 	select {
 	case s.record <- struct{}{}:
+		m.forgetHeld(s)
+		<-s.record
 	default:
-		return // its record is being swapped; the next sweep comes by
+		// Its record is being swapped; the next sweep comes by.
 	}
-	defer func() { <-s.record }()
+}
+
+// forgetHeld is forget for who has the session's record.
+func (m *Manager) forgetHeld(s *session) {
 	s.mu.Lock()
 	idle := s.over && len(s.in) == 0 && s.asks == nil
 	rev := s.rev
