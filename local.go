@@ -345,29 +345,6 @@ func (l *local) Close() error {
 	return err
 }
 
-// endSession ends all that a session holds and waits for, and forgets it.
-func (m *Manager) endSession(ctx context.Context, s *session, why Reason) error {
-	s.mu.Lock()
-	s.over, s.since, s.pulse.Left = true, time.Now(), true // what fails now, the sweep does
-	var names []string
-	for name := range s.in {
-		names = append(names, name)
-	}
-	s.mu.Unlock()
-	var errs []error
-	for _, name := range names {
-		a := m.do(ctx, name, &op{event: lease.Event{Kind: lease.End, Session: s.id, Reason: why}, session: s, ends: true})
-		errs = append(errs, a.err)
-	}
-	select {
-	case s.record <- struct{}{}: // not only if it can be had at once: nobody shall come back to what was ended
-		m.forgetHeld(s)
-		<-s.record
-	case <-ctx.Done():
-	}
-	return errors.Join(errs...)
-}
-
 // localLock is a Lock of a session of this process.
 type localLock struct {
 	l      *local

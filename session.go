@@ -191,6 +191,29 @@ func (s *session) facts() lease.Session {
 	return lease.Session{User: s.user.ID, Name: s.user.Name, Over: s.over, Left: s.pulse.Left, Here: s.here}
 }
 
+// endSession ends all that a session holds and waits for, and forgets it.
+func (m *Manager) endSession(ctx context.Context, s *session, why Reason) error {
+	s.mu.Lock()
+	s.over, s.since, s.pulse.Left = true, time.Now(), true // what fails now, the sweep does
+	var names []string
+	for name := range s.in {
+		names = append(names, name)
+	}
+	s.mu.Unlock()
+	var errs []error
+	for _, name := range names {
+		a := m.do(ctx, name, &op{event: lease.Event{Kind: lease.End, Session: s.id, Reason: why}, session: s, ends: true})
+		errs = append(errs, a.err)
+	}
+	select {
+	case s.record <- struct{}{}: // not only if it can be had at once: nobody shall come back to what was ended
+		m.forgetHeld(s)
+		<-s.record
+	case <-ctx.Done():
+	}
+	return errors.Join(errs...)
+}
+
 // sessionSwap is a swap of a session's record that goes in the group of a resource's. A nil one is none.
 type sessionSwap struct {
 	s    *session
