@@ -66,6 +66,7 @@ func (m *Manager) known(s *session) *session {
 	}
 	if s.node == self {
 		s.pulse = m.came("", time.Now()) // at first sight
+		s.unheard = true                 // it came by a write of which this node was not told
 	}
 	m.sessions[s.id] = s
 	m.users[s.user.ID]++

@@ -183,3 +183,40 @@ func TestPageThatCameBackGoesOnWatching(t *testing.T) {
 		})
 	}
 }
+
+// A resume on another node whose write went through without that node being told is told what it has, as any other.
+func TestUnknownResumeElsewhereIsToldWhatItHas(t *testing.T) {
+	for _, apart := range []bool{false, true} { // two attempts of the page, or one that finds out by itself
+		synctest.Test(t, func(t *testing.T) {
+			inner := mem.New()
+			st := &faulty{Store: hintless{inner}}
+			one, two := open(t, inner, editlock.Config{}), open(t, st, editlock.Config{})
+			pass(2100 * time.Millisecond) // since it looked
+			ana := newPage(t, one, "1", "Ana")
+			ana.ask(doc)
+			fence := ana.holds(doc)
+			ana.silent()
+			ctx, leave := context.WithCancel(t.Context())
+			st.fail(func(ctx context.Context, batch []store.Group) ([]store.Result, error) {
+				st.fail(nil)
+				_, _ = inner.Apply(ctx, batch)
+				if apart {
+					leave()
+				}
+				return nil, store.ErrUnknown
+			})
+			again := editlock.Connect{User: ana.user, Nonce: "again", Resume: &editlock.Resume{Session: ana.conn.Session(), Epoch: ana.epoch}}
+			c, err := two.Connect(ctx, again)
+			if apart {
+				c, err = two.Connect(t.Context(), again)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if had := c.Snapshots(); len(had) != 1 || had[0].Mine.State != editlock.MineHeld || had[0].Mine.Fence != fence {
+				t.Errorf("it holds with fence %d, and was told %+v", fence, had)
+			}
+			leave()
+		})
+	}
+}

@@ -177,6 +177,7 @@ func (s *session) take(m *Manager, got *session) (old *Conn, why error) {
 		m.users[s.user.ID]++
 		m.mu.Unlock()
 	}
+	s.unheard = s.unheard || s.node != got.node && mutant != "resumed-unheard"
 	s.node, s.rev = got.node, got.rev
 	if got.epoch >= s.epoch { // it never goes back: a resume may have come when nothing seemed to be stored
 		s.epoch, s.nonce = got.epoch, got.nonce
