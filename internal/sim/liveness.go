@@ -36,7 +36,8 @@ func (j *judge) look(time.Duration) {
 				d.waitFrom = own
 			}
 		}
-		most := j.w.style.ttl + 5*time.Second // for each holder: a new grant begins the count anew
+		// For each holder: a new grant begins the count anew. The commits in it, and on a shared store the reads, take as long as the disk does.
+		most := j.w.style.ttl + 5*time.Second + 5*j.w.style.disk
 		if stuck := now.Sub(d.waitFrom); stuck > most {
 			j.violate("L1", "%s has been held by nobody who is there for %v while somebody waits: %+v", name, stuck, d.state)
 			d.waitFrom = time.Time{}
