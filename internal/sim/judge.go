@@ -166,7 +166,7 @@ func (j *judge) cancelled(session, resource string) {
 // gaveUp reports whether a session has left the line for a resource since it asked, or so lately that it may arrive only now.
 func (j *judge) gaveUp(session, resource string) bool {
 	at, ok := j.known(session).cancels[resource]
-	return ok && (time.Since(at) < time.Minute || at.After(j.asked[session+" "+resource]))
+	return ok && (time.Since(at) < 5*time.Minute || at.After(j.asked[session+" "+resource]))
 }
 func (j *judge) moves(user, resource string) { j.moving[user+" "+resource] = time.Now() }
 func (j *judge) asks(session, resource string) {
