@@ -30,6 +30,7 @@ func (m *Metrics) Request(ctx context.Context, r server.Request) (context.Contex
 var (
 	connections = describe("connections", "Connections that are open, by transport.", "transport")
 	programs    = describe("programs", "Sessions of programs that come by requests over HTTP.")
+	waits       = describe("program_waits", "Requests of programs that wait for a lock; there may be --max-waits of them.")
 	received    = describe("messages_received_total", "Messages that came over connections.")
 	sent        = describe("messages_sent_total", "Messages that were sent over connections.")
 	failed      = describe("errors_total", "Errors that were sent over connections, by code.", "code")
@@ -38,7 +39,7 @@ var (
 	broken      = describe("connection_panics_total", "Panics that ended a connection or a request. Each is a fault in editlock; the log has it.")
 )
 
-var ofServer = []*prometheus.Desc{connections, programs, received, sent, failed, refused, closed, broken}
+var ofServer = []*prometheus.Desc{connections, programs, waits, received, sent, failed, refused, closed, broken}
 
 func collectServer(s *server.Server, out chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, v int64, labels ...string) {
@@ -49,6 +50,7 @@ func collectServer(s *server.Server, out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(connections, prometheus.GaugeValue, float64(n), transport)
 	}
 	out <- prometheus.MustNewConstMetric(programs, prometheus.GaugeValue, float64(st.Programs))
+	out <- prometheus.MustNewConstMetric(waits, prometheus.GaugeValue, float64(st.Waits))
 	counter(received, st.Received)
 	counter(sent, st.Sent)
 	counter(broken, st.Panics)

@@ -48,6 +48,7 @@ func TestProgramGivesUpAsItIsGranted(t *testing.T) {
 			s, _ := ben.request(ctx, "POST", "/v1/acquire", body)
 			bens <- s
 		}()
+		w.until("ben's request waits", func() bool { return w.s.Stats().Waits == 1 }) // his place alone is no request that another one sends away
 		w.waiting(name, 1)
 		cleos := cleo.answers("/v1/acquire", wire.AcquireCall{Resource: name, Wait: 50})
 		w.waiting(name, 2)
@@ -73,7 +74,7 @@ func TestProgramGivesUpAsItIsGranted(t *testing.T) {
 		var s *said
 		select {
 		case s = <-cleos:
-		case <-time.After(3 * patience): // an answer that was on its way when the request was cut costs the TTL
+		case <-time.After(3 * patience): // an answer that was on its way when the request was cut costs the TTL, in a round of a hundred or so
 			t.Fatal("the next one waits in vain")
 		}
 		h := parsed[wire.Granted](t, s)

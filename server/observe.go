@@ -162,6 +162,7 @@ type Stats struct {
 	Connections int                 // open now
 	Transports  map[string]int      // of these, how many by each
 	Programs    int                 // sessions of programs, which come by requests
+	Waits       int                 // requests of programs that wait for a lock
 	Panics      int64               // that ended a connection or a request each
 	Received    int64               // messages of clients
 	Sent        int64               // messages to clients
@@ -174,7 +175,7 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	t := s.tally
 	st := Stats{
-		Connections: s.admission.count(), Programs: len(s.api.programs.list()), Panics: s.panics.Load(), Received: t.received.Load(), Sent: t.sent.Load(),
+		Connections: s.admission.count(), Programs: len(s.api.programs.list()), Waits: s.api.waits.count(), Panics: s.panics.Load(), Received: t.received.Load(), Sent: t.sent.Load(),
 	}
 	st.Transports = map[string]int{"websocket": 0, "stream": 0, "poll": 0}
 	for _, c := range s.all() {

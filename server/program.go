@@ -360,3 +360,9 @@ func (w *waits) leave(user string) {
 	w.total--
 	less(w.users, user)
 }
+
+func (w *waits) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.total
+}
