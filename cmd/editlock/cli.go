@@ -34,13 +34,13 @@ type cli struct {
 
 // helpCmd is --help, for those who write it as a command.
 type helpCmd struct {
-	Command []string `arg:"" optional:"" help:"Which command."`
+	Command string `arg:"" optional:"" help:"Which command."`
 }
 
 func (c *helpCmd) Run(parser *kong.Kong) error {
-	_, err := parser.Parse(append(c.Command, "--help")) // prints, and ends the program
-	if err != nil {
-		return misused("there is no command %q (%w); editlock help lists them", strings.Join(c.Command, " "), err)
+	args := append(strings.Fields(c.Command), "--help")
+	if _, err := parser.Parse(args); err != nil { // else it prints, and ends the program
+		return misused("there is no command %q (%w); editlock help lists them", c.Command, err)
 	}
 	return nil
 }

@@ -17,4 +17,8 @@ func TestHelpAsACommand(t *testing.T) {
 	if status, stdout, stderr := run(t, nil, "help", "lss"); status != exitUsage || stdout != "" || !strings.Contains(stderr, `"lss"`) || !strings.Contains(stderr, `did you mean "ls"`) {
 		t.Errorf("%d\n%s%s", status, stdout, stderr)
 	}
+	// Nothing that follows the name is swallowed, as it was by exec, which took it for the command to run.
+	if status, stdout, stderr := run(t, nil, "help", "exec", "article/42", "true"); status != exitUsage || stdout != "" || !strings.Contains(stderr, "article/42") {
+		t.Errorf("%d\n%s%s", status, stdout, stderr)
+	}
 }
