@@ -40,16 +40,28 @@ type admin struct {
 	done     chan struct{}
 }
 
+// check says what makes no sense.
+func (o operating) check() error {
+	if o.AdminListen == "" {
+		if o.AdminAnywhere {
+			return misused("--admin-anywhere says from where --admin-listen may be reached: give that, too")
+		}
+		return nil
+	}
+	_, port, err := net.SplitHostPort(o.AdminListen)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return misused("--admin-listen is %q: write an address with a port, as 127.0.0.1:8421", o.AdminListen)
+	}
+	return nil
+}
+
 // open listens, before anything is written. It gives nil if nothing was asked for.
 func (o operating) open() (*admin, error) {
 	if o.AdminListen == "" {
-		if o.AdminAnywhere {
-			return nil, misused("--admin-anywhere says from where --admin-listen may be reached: give that, too")
-		}
 		return nil, nil
-	}
-	if _, _, err := net.SplitHostPort(o.AdminListen); err != nil {
-		return nil, misused("--admin-listen is %q: write an address with a port, as 127.0.0.1:8421", o.AdminListen)
 	}
 	l, err := net.Listen("tcp", o.AdminListen)
 	if err != nil {

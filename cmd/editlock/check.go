@@ -39,6 +39,9 @@ func (c *serveCmd) check() error {
 	if err := checkListen(c.Listen, "8420"); err != nil {
 		return err
 	}
+	if err := c.operating.check(); err != nil {
+		return err
+	}
 	if c.dataFile() == "" {
 		return misused("--store is %q; it must be sqlite:PATH", c.Store)
 	}
