@@ -73,25 +73,30 @@ func TestWatchPrintsChanges(t *testing.T) {
 	said("is edited by Ana (1) since")
 	next[*wire.OK](t, p, &wire.Changed{ID: 4, Target: wire.Target{Resource: "article/42"}, Fence: fence, Version: "17"})
 	said("saved as version 17")
+	told := func(want wire.State) {
+		t.Helper()
+		for deadline, state := time.After(patience), wire.State(""); state != want; {
+			select {
+			case text := <-objects:
+				var l line
+				if err := json.Unmarshal([]byte(text), &l); err != nil || l.Resource != "article/42" || l.Revision == 0 || l.At.IsZero() {
+					t.Fatalf("%v in %s", err, text)
+				}
+				if state = l.State; state == wire.Held && (l.Holder == nil || l.Holder.Name != "Ana" || l.Holder.User != "1") {
+					t.Errorf("%s", text)
+				}
+			case <-deadline:
+				t.Fatalf("in JSON it is not told to be %s", want)
+			}
+		}
+	}
+	told(wire.Held) // however late this one began: of what is over before that there is no news
 	next[*wire.OK](t, p, &wire.Release{ID: 5, Target: wire.Target{Resource: "article/42"}, Fence: fence})
 	said("is free")
 	if code := stop(); code != 0 {
 		t.Errorf("interrupted: exit code %d", code)
 	}
-	for deadline, state := time.After(patience), ""; state != "free"; {
-		select {
-		case text := <-objects:
-			var l line
-			if err := json.Unmarshal([]byte(text), &l); err != nil || l.Resource != "article/42" || l.Revision == 0 || l.At.IsZero() {
-				t.Fatalf("%v in %s", err, text)
-			}
-			if state = string(l.State); state == "held" && (l.Holder == nil || l.Holder.Name != "Ana" || l.Holder.User != "1") {
-				t.Errorf("%s", text)
-			}
-		case <-deadline:
-			t.Fatal("no news in JSON")
-		}
-	}
+	told(wire.Free)
 	if code := stopJSON(); code != 0 {
 		t.Errorf("interrupted: exit code %d", code)
 	}
