@@ -50,7 +50,9 @@ func TestExecWaitsForAServerThatIsGone(t *testing.T) {
 	s := serve(t, store)
 	ana := s.hold(t, s.asUser(t, "1", "Ana"), nil, `echo in; exec sleep 1000`)
 	ana.next("in")
-	ben := command(t.Context(), s.asUser(t, "2", "Ben"), "exec", "article/42", "--", "true")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	ben := command(ctx, s.asUser(t, "2", "Ben"), "exec", "article/42", "--", "true")
 	stderr, err := ben.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func (s *service) remote(token string) []string {
 
 // The commands of an administrator show who holds what and why it ended, and end a hold.
 func TestAdministratorsCommands(t *testing.T) {
-	s := serve(t)
+	s := serve(t, unhurried)
 	ana := mint(t, "--sub=7", "--name=Ana", "--right=edit:**")
 	boss := mint(t, "--sub=9", "--name=The boss\x1b[2J", "--right=watch:**", "--right=administer:**")
 	env := s.remote(boss)

@@ -14,6 +14,9 @@ import (
 	"github.com/editlock/editlock/wire"
 )
 
+// unhurried leaves a program what it holds without a renewal, for as long as it takes to run a dozen commands on a loaded machine.
+const unhurried = "--ttl=300s"
+
 // acquire lets a program hold a resource.
 func (s *service) acquire(t *testing.T, token, resource string) *wire.Granted {
 	t.Helper()
@@ -26,7 +29,7 @@ func (s *service) acquire(t *testing.T, token, resource string) *wire.Granted {
 
 // Who may edit a resource sees it, held or free, without a right to what might be below it; who may see nothing of it is refused.
 func TestLsWithTheUsualRight(t *testing.T) {
-	s := serve(t)
+	s := serve(t, unhurried)
 	ana := mint(t, "--sub=7", "--name=Ana", "--right=edit:article/*")
 	s.acquire(t, ana, "article/70")
 	for name, c := range map[string]struct {
@@ -51,7 +54,7 @@ func TestLsWithTheUsualRight(t *testing.T) {
 
 // Whoever reads a long list is shown what came before it broke off.
 func TestListBreaksOff(t *testing.T) {
-	s := serve(t)
+	s := serve(t, unhurried)
 	ana := mint(t, "--sub=7", "--name=Ana", "--right=edit:article/*", "--right=watch:**")
 	for _, name := range []string{"article/1", "article/2"} {
 		s.acquire(t, ana, name)
@@ -93,7 +96,7 @@ func TestListBreaksOff(t *testing.T) {
 
 // To end another's hold takes the right and a reason, also where nobody holds; and the log says that a hold was ended only where one was.
 func TestReleaseAsksForRightAndReason(t *testing.T) {
-	s := serve(t)
+	s := serve(t, unhurried)
 	ana := mint(t, "--sub=7", "--name=Ana", "--right=edit:article/*")
 	boss := s.remote(mint(t, "--sub=9", "--name=The boss", "--right=administer:article/*"))
 	g := s.acquire(t, ana, "article/1")
