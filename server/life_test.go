@@ -203,8 +203,8 @@ func TestDrain(t *testing.T) {
 	}
 	drained := make(chan struct{})
 	go func() { defer close(drained); w.s.Drain(context.Background()) }()
-	for ready() == http.StatusOK {
-		if len(pages[0].moves) > 0 {
+	for told := false; ready() == http.StatusOK; told = len(pages[0].moves) > 0 { // before it asks again
+		if told {
 			t.Fatal("told to move before readiness failed")
 		}
 	}
