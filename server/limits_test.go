@@ -240,6 +240,7 @@ func (w *world) until(what string, f func() bool) {
 		if time.Now().After(end) {
 			w.Fatalf("waited in vain: %s", what)
 		}
+		<-time.After(5 * time.Millisecond) // an attempt may cost a handshake, of which an address has 200 at once
 	}
 }
 
