@@ -325,7 +325,7 @@ func TestSlowReader(t *testing.T) {
 
 // Faults: A8
 func TestReaderThatNeverReads(t *testing.T) {
-	w := start(t, narrow, fast, func(o *setup) { o.WriteTimeout = 100 * time.Millisecond })
+	w := start(t, narrow, fast, func(o *setup) { o.WriteTimeout = time.Second })
 	slow := w.deafHolder()
 	stop := w.chatter()
 	for { // until its writes fail

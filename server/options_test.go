@@ -102,7 +102,7 @@ func TestMountedOverTLS(t *testing.T) {
 // Silent connections are closed, and an honest page is served meanwhile.
 // Faults: A10
 func TestSilentCrowd(t *testing.T) {
-	w := start(t, fast, func(o *setup) { o.HelloTimeout, o.MaxPerAddress = time.Second, 1000 })
+	w := start(t, fast, func(o *setup) { o.HelloTimeout, o.MaxPerAddress = 3*time.Second, 1000 })
 	var crowd []*client
 	for range 200 {
 		crowd = append(crowd, w.connect())

@@ -239,20 +239,22 @@ func TestAccessTokenOverTheSocket(t *testing.T) {
 }
 
 func TestAccessTokenExpires(t *testing.T) {
+	t.Parallel() // it only waits
+	const soon = 5 * time.Second
 	w := start(t)
 	c := w.connect()
-	c.hello(access("ana", expiring(1200*time.Millisecond)), "")
+	c.hello(access("ana", expiring(soon)), "")
 	c.hold("article/42")
 	c.fails(&wire.Token{ID: c.nextID(), Token: access("ben")}, wire.Unauthenticated)
 	c.closedWith(wire.CloseTokenExpired)
 	w.holds("article/42", "ana")
 
 	c = w.connect()
-	c.hello(access("ana", expiring(1200*time.Millisecond)), "")
+	c.hello(access("ana", expiring(soon)), "")
 	if got := c.ok(&wire.Token{ID: c.nextID(), Token: access("ana")}); got.TokenExpiresIn < 3590 {
 		t.Errorf("%+v", got)
 	}
-	until := time.Now().Add(1300 * time.Millisecond)
+	until := time.Now().Add(soon + 100*time.Millisecond)
 	for time.Now().Before(until) { // goes on beyond the first token
 		recv(t, c.pings, "a ping")
 	}
@@ -267,7 +269,7 @@ func TestHelloLate(t *testing.T) {
 // A hello that came in time is answered when the store gets to it.
 func TestHelloAtASlowStore(t *testing.T) {
 	g := &gate{Store: mem.New()}
-	w := start(t, func(o *setup) { o.store, o.HelloTimeout = g, time.Second })
+	w := start(t, func(o *setup) { o.store, o.HelloTimeout = g, 2*time.Second })
 	first := w.connect()
 	hello := first.hello(access("ana"), "")
 	first.hold("article/42")
