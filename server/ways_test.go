@@ -11,10 +11,9 @@ import (
 const withoutFrames = `^(TestWithoutWebSocket|TestStream.*|TestPoll.*|TestHandshake|TestHandshakesOfOneAddress|TestPacesAreForgotten` +
 	`|TestHostileFrames|TestFragments|TestSlowReader|TestReaderThatNeverReads|TestBurstReachesReader|TestLocalSocket|TestMountedOverTLS` +
 	`|TestAccessTokenAttacks|TestOneKeyNeedsNoName|TestWhatIsWrongWithAToken|TestAccessMustBeConfigured|TestRights|TestNamesThatPretend` +
-	`|TestReconnects|TestProgram.*|TestFiftyPrograms.*|Test.*OverHTTP|TestDocumentIsOpenAPI|TestBadBodies|TestPublishedKeys.*|TestUnknownKeys.*` +
-	`|TestOutbox.*|TestUniformAnswers|TestOptionsThatAreRefused` +
-	`|TestProgram.*|TestFiftyProgramsAtOnce|TestLimitsOfPrograms|TestDocument.*|TestBadBodies|TestNamesOverHTTP|TestTokensOverHTTP` +
-	`|TestPagesAndSmuggledHeaders|TestUniformAnswersOverHTTP|TestUnknownAddresses|TestChecks|TestPanicInARequest)$`
+	`|TestRefusedToken.*|TestPublishedKeys.*|TestUnknownKeys.*|TestOpenJWKSRefuses|TestReconnects|TestOutbox.*|TestUniformAnswers|TestOptionsThatAreRefused` +
+	`|TestProgram.*|TestFiftyProgramsAtOnce|TestAnswerThatWasLost|TestLimitsOfPrograms|Test.*OverHTTP|TestDocument.*|TestBadBodies|TestRefusalKeepsTheConnection` +
+	`|TestPagesAndSmuggledHeaders|TestUnknownAddresses|TestChecks|TestCheckMeetsAHandOver|TestHistoryEnds|TestCancelWhileARequestWaits|TestPanicInARequest)$`
 
 // Without WebSocket everything is the same: the tests whose clients speak in frames run once more over a stream of events, and over
 // long polls.
