@@ -83,7 +83,6 @@ type conn struct {
 
 // run reads until the connection ends, and then takes it down.
 func (c *conn) run() {
-	c.srv.wheel.set(c, c.opened.Add(c.srv.opts.HelloTimeout))
 	c.line.read()
 	c.mu.Lock()
 	c.closing = true

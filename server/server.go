@@ -88,14 +88,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// adopt makes a new connection known, unless the server is closed.
+// adopt makes a new connection known, unless the server is closed. From then on a hello is awaited, which may be answered before run has begun.
 func (s *Server) adopt(c *conn) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.closed {
+	closed := s.closed
+	if !closed {
 		s.conns[c] = struct{}{}
 	}
-	return !s.closed
+	s.mu.Unlock()
+	if !closed {
+		s.wheel.set(c, c.opened.Add(s.opts.HelloTimeout))
+	}
+	return !closed
 }
 
 // attach notes which connection a session has now.

@@ -207,6 +207,29 @@ func TestStreamRepeatedPost(t *testing.T) {
 	}
 }
 
+// A hello that comes with the opening of a stream is answered before anything else of the connection has begun: the first ping comes
+// a heartbeat later all the same, and not when a hello would have been late.
+func TestStreamIsPingedInTime(t *testing.T) {
+	inBubble(t, func(b *bubble) {
+		for i := range 500 { // of which some ten had the other order
+			program := b.asker("ana")
+			s := &stream{TB: b.t, base: "http://lock.example.com", name: streamName(), http: program.http}
+			s.open("stream", hello(i))
+			s.frame(1)
+			welcomed := time.Now()
+			for f := wire.Frame(nil); f == nil || f.Kind() != "ping"; {
+				_, data := s.next()
+				f, _ = wire.DecodeReply(data)
+			}
+			if took := time.Since(welcomed); took > 2800*time.Millisecond {
+				t.Errorf("the first ping of stream %d came after %v; the heartbeat is 2.5 s", i, took)
+			}
+			_ = s.answer.Body.Close()
+			program.idle()
+		}
+	})
+}
+
 // A client that gives its request up, or whose connection breaks, has gone at once.
 func TestStreamOfAClientThatLeaves(t *testing.T) {
 	w := start(t)
