@@ -142,9 +142,9 @@ func TestBeliefComesBackByResumeOnly(t *testing.T) {
 	p.heartbeat, p.ttl, p.margin = 5, 1.5, 0.5 // the first ping comes after belief has run out
 	tab := chrome.Page(t)
 	tab.Open(p.page("/", scripts(openOne)))
-	tab.Wait(state("held"))
-	p.do(func() { p.ttl, p.margin = 30, 3 })
-	tab.Wait(`log.includes("unsure")`)
+	p.wait("welcomed", func() bool { return helloes(p) == 1 })
+	p.do(func() { p.ttl, p.margin = 30, 3 }) // from the next welcome on
+	tab.Wait(`log.includes("held") && log.includes("unsure")`)
 	p.wait("resumed on a new connection", func() bool { return helloes(p) == 2 })
 	tab.Wait(state("held"))
 	p.do(func() {
