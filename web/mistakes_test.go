@@ -150,7 +150,7 @@ func TestRefusalsAreForTheConsole(t *testing.T) {
 // Cut off for longer than the lease, nobody can be promised to save. Faults: W2
 func TestCutOffForLong(t *testing.T) {
 	p, url := opened(t, "")
-	p.ttl, p.margin, p.heartbeat = 2, 1, 0.4
+	p.ttl, p.margin, p.heartbeat = 5, 4, 0.4 // in doubt after 1 s, and over after 5: time enough to see what is said meanwhile
 	tab := chrome.Page(t)
 	tab.Open(url)
 	tab.Wait(is("held"))
