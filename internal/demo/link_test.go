@@ -13,7 +13,7 @@ import (
 
 // soon is when something that must happen has to have happened; shortly is for how long something must not.
 const (
-	soon    = 20 * time.Second
+	soon    = time.Minute
 	shortly = 150 * time.Millisecond
 )
 
