@@ -201,7 +201,7 @@ func (b *bridge) answer(w http.ResponseWriter, r *http.Request, first bool) {
 			}
 			return
 		case b.poll && len(frames) > 0:
-			b.absent.Reset(5 * time.Second)
+			b.absent.Reset(20 * time.Second) // a loaded machine may take that long to ask again
 			return
 		}
 		select {
