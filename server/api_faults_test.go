@@ -232,13 +232,13 @@ func TestProgramsUnknownOutcome(t *testing.T) {
 func TestProgramWaitsLongerThanTheServerLikes(t *testing.T) {
 	w := start(t)
 	front := httptest.NewUnstartedServer(w.s)
-	front.Config.ReadTimeout, front.Config.WriteTimeout = 200*time.Millisecond, 400*time.Millisecond
+	front.Config.ReadTimeout, front.Config.WriteTimeout, front.Config.IdleTimeout = time.Second, time.Second, patience
 	front.Start()
 	defer front.Close()
 	a, b := w.asker("ana"), w.asker("ben")
 	b.addr = strings.TrimPrefix(front.URL, "http://")
 	g := a.acquire(wire.AcquireCall{Resource: doc42})
-	p := b.bad("POST", "/v1/acquire", wire.AcquireCall{Resource: doc42, Wait: 1.5}, wire.Locked)
+	p := b.bad("POST", "/v1/acquire", wire.AcquireCall{Resource: doc42, Wait: 2.5}, wire.Locked)
 	if p.Session == "" || p.Snapshot.Mine.Position != 1 {
 		t.Errorf("%+v", p)
 	}
