@@ -143,7 +143,7 @@ func TestPrinterSaysEachThingOnceAndInSafeText(t *testing.T) {
 
 // It begins with all that there is, also where that is more than the server tells at once.
 func TestWatchBeginsWithAll(t *testing.T) {
-	s := serve(t, "--request-rate=10000")
+	s := serve(t, "--request-rate=10000", unhurried)
 	const sessions, each = 11, 95
 	ana := mint(t, "--sub=1", "--name=Ana", "--right=edit:**")
 	var all sync.WaitGroup
