@@ -59,7 +59,7 @@ func TestLimitsOfServe(t *testing.T) {
 			for _, resource := range []string{"a", "b"} {
 				go func() {
 					var p wire.Problem
-					s.ask(t, ben, "acquire", wire.AcquireCall{Resource: resource, Wait: 2}, &p)
+					s.ask(t, ben, "acquire", wire.AcquireCall{Resource: resource, Wait: 5}, &p) // until the other has come, too
 					answered <- p
 				}()
 			}
