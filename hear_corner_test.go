@@ -3,6 +3,7 @@ package editlock_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -287,4 +288,72 @@ func (s *unheard) Get(ctx context.Context, key string) (store.Record, error) {
 		return store.Record{}, store.ErrUnavailable
 	}
 	return s.Store.Get(ctx, key)
+}
+
+// A node has ended a session and forgotten it, and the session has come back to another. What the first node had still to do for that
+// end, since its attempt had failed, costs the session nothing that it has got since.
+func TestEndOfAForgottenSessionIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := mem.New()
+		slow := &hardOfHearing{Store: inner}
+		st := &faulty{Store: slow}
+		one := open(t, st, editlock.Config{})
+		pass(400 * time.Millisecond)
+		two := open(t, hintless{inner}, editlock.Config{}) // looks at what has changed every other second
+		ana, ben, cleo := newPage(t, one, "1", "Ana"), newPage(t, two, "2", "Ben"), newPage(t, one, "3", "Cleo")
+		ana.ask(doc)
+		ana.holds(doc)
+		ben.ask(doc)
+		asks := func(p *page) {
+			s, err := p.conn.Acquire(t.Context(), editlock.Request{Resource: doc})
+			if err != nil {
+				t.Error(err)
+			}
+			p.notify(s)
+		}
+		pass(3 * time.Second) // the other node knows of her, and will not have heard of her end when she comes
+		writes := 0
+		st.fail(func(ctx context.Context, batch []store.Group) ([]store.Result, error) {
+			if !slices.ContainsFunc(batch, func(g store.Group) bool { return g[0].Key == "lock/"+doc }) {
+				return inner.Apply(ctx, batch)
+			}
+			switch writes++; writes {
+			case 1: // her end
+				go asks(cleo)
+				<-time.After(1500 * time.Millisecond) // it is begun once more
+			case 2: // Cleo; meanwhile Ana is forgotten, and then she comes back elsewhere
+				<-time.After(100 * time.Millisecond)
+				go func() {
+					<-time.After(50 * time.Millisecond)
+					if err := ana.back(two); err != nil {
+						t.Error(err)
+					}
+					asks(ana)
+				}()
+			case 3: // her end, again: it fails, and what is done about that takes until she is back
+				slow.wait.Store(true)
+			}
+			return inner.Apply(ctx, batch)
+		})
+		ana.leave()
+		pass(15 * time.Second)
+		if ana.conn.Epoch() != 2 {
+			t.Fatalf("she is not back, but somebody else, after %d writes", writes)
+		}
+		ben.holds(doc)
+		ana.waits(doc, 2)
+	})
+}
+
+// hardOfHearing is a store that takes its time for the next look at what has changed.
+type hardOfHearing struct {
+	store.Store
+	wait atomic.Bool
+}
+
+func (s *hardOfHearing) Changes(ctx context.Context, after int64, limit int, prefixes ...string) ([]store.Record, int64, error) {
+	if s.wait.CompareAndSwap(true, false) {
+		<-time.After(200 * time.Millisecond)
+	}
+	return s.Store.Changes(ctx, after, limit, prefixes...)
 }

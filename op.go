@@ -107,6 +107,8 @@ func (o *op) current(m *Manager, swap *sessionSwap) ([]store.Op, error) {
 	switch {
 	case s.epoch > o.conn.epoch:
 		return nil, ErrReplaced
+	case m.find(s.id) != s:
+		return nil, ErrSessionOver // it was forgotten, and may have come back elsewhere
 	case m.ear.alone || mutant == "late-elsewhere" || swap != nil:
 		return nil, nil
 	case s.rev == 0 && o.claims:

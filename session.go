@@ -242,9 +242,9 @@ func (s *session) begin(m *Manager, o *op) (*sessionSwap, error) {
 		}
 	}
 	switch {
-	case o.ends && !s.over && mutant != "late-expiry":
+	case o.ends && (!s.over || m.find(s.id) != s) && mutant != "late-expiry":
 		swap.unlock()
-		return nil, ErrSessionOver // it came back
+		return nil, ErrSessionOver // it came back; or it was forgotten, and what there is of it now came later
 	case o.claims && s.over:
 		swap.unlock()
 		return nil, ErrSessionOver
