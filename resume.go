@@ -48,10 +48,13 @@ func (m *Manager) recorded(ctx context.Context, id string) (*session, error) {
 	return m.known(s), nil
 }
 
-// came returns the pulse of a session that has come, or come back, from the care of a node, this one perhaps.
-func (m *Manager) came(from string, now time.Time) lease.Pulse {
-	if m.ear.alone || from == m.nodeID() || mutant == "moved-in-no-time" {
+// came returns the pulse of a session that has come, or come back, from the care of a node, this one perhaps, where it had pulse p.
+func (m *Manager) came(from string, p lease.Pulse, now time.Time) lease.Pulse {
+	switch {
+	case m.ear.alone || mutant == "moved-in-no-time":
 		return m.life.Came(now)
+	case from == m.nodeID():
+		return m.life.Back(p, now) // a repeat of the attempt by which it has come here, perhaps
 	}
 	return m.life.Moved(now)
 }
@@ -65,8 +68,8 @@ func (m *Manager) known(s *session) *session {
 		return known
 	}
 	if s.node == self {
-		s.pulse = m.came("", time.Now()) // at first sight
-		s.unheard = true                 // it came by a write of which this node was not told
+		s.pulse = m.came("", s.pulse, time.Now()) // at first sight
+		s.unheard = true                          // it came by a write of which this node was not told
 	}
 	m.sessions[s.id] = s
 	m.users[s.user.ID]++
@@ -143,7 +146,7 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 	}
 	s.mu.Lock()
 	s.unheard = s.unheard || s.node != next.node && mutant != "resumed-unheard"
-	s.pulse, s.over = m.came(s.node, time.Now()), false
+	s.pulse, s.over = m.came(s.node, s.pulse, time.Now()), false
 	s.user, s.node, s.epoch, s.nonce, s.rev = c.User, next.node, epoch, nonce, rev
 	if next.node != m.nodeID() { // this node was reborn meanwhile: others count that life
 		s.mu.Unlock()

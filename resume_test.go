@@ -220,3 +220,26 @@ func TestUnknownResumeElsewhereIsToldWhatItHas(t *testing.T) {
 		})
 	}
 }
+
+// A page that has come to another node repeats the attempt, since the answer was lost, and then falls silent. What the node before may have
+// acknowledged is waited for all the same.
+// Faults: B12
+func TestRepeatedAttemptTakesNoTime(t *testing.T) {
+	twoNodes(t, func(t *testing.T, one, two *editlock.Manager, _ time.Duration) {
+		ana, ben := newPage(t, one, "1", "Ana"), newPage(t, two, "2", "Ben")
+		ana.ask(doc)
+		ana.holds(doc)
+		ben.ask(doc)
+		ana.silent()
+		attempt := editlock.Connect{User: ana.user, Resume: &editlock.Resume{Session: ana.conn.Session(), Epoch: ana.epoch}, Nonce: "one nonce for both"}
+		for range 2 {
+			if _, err := two.Connect(t.Context(), attempt); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pass(40 * time.Second) // 10 s, the TTL and 1 s
+		ben.waits(doc, 1)
+		pass(5 * time.Second) // and the pause
+		ben.holds(doc)
+	})
+}

@@ -154,7 +154,7 @@ func (s *session) take(m *Manager, got *session) (old *Conn, why error) {
 	if got.epoch > s.epoch || got.node != s.node {
 		s.over = false // it was resumed, here by a write of which we were not told, or elsewhere, and then that node counts its time
 		if here && mutant != "unseen-resume" {
-			s.pulse = m.came(s.node, now)
+			s.pulse = m.came(s.node, s.pulse, now)
 		}
 	}
 	switch {

@@ -64,6 +64,15 @@ type Pulse struct {
 // of a record which names this node for a session that it does not know, at its first sight.
 func (l Liveness) Came(now time.Time) Pulse { return Pulse{Deadline: now.Add(l.TTL)} }
 
+// Back is Came for a session that was in the care of this node already, and had pulse p there: what Moved gave it stands.
+func (l Liveness) Back(p Pulse, now time.Time) Pulse {
+	back := l.Came(now)
+	if back.Least = p.Least; back.Deadline.Before(back.Least) {
+		back.Deadline = back.Least
+	}
+	return back
+}
+
 // Moved is Came for a session that was in the care of another node, which may live: that node acknowledged nothing that it
 // heard later than Vouch after now, since by then it knows, or knows that it cannot know.
 func (l Liveness) Moved(now time.Time) Pulse {
