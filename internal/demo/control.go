@@ -48,6 +48,7 @@ func (s *supervisor) control(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Action string            `json:"action"`
 		Window string            `json:"window"` // that says so; empty: none
+		Polite bool              `json:"polite"` // play: only if no other does
 		Who    map[string]string `json:"who"`    // by side: whose page it befalls; of nobody where none is open
 		Side   string            `json:"side"`   // restore: empty means both
 		Person string            `json:"person"` // restore: empty means both
@@ -56,7 +57,7 @@ func (s *supervisor) control(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `The body must be {"action": …}: `+err.Error(), http.StatusBadRequest)
 		return
 	}
-	if in.Action == "play" && !s.referee.play(in.Window) {
+	if in.Action == "play" && !s.referee.play(in.Window, in.Polite) {
 		http.Error(w, "That window is not open.", http.StatusConflict)
 		return
 	}

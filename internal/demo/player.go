@@ -44,14 +44,16 @@ func (r *referee) joined(window string) bool {
 	return slices.Contains(slices.Collect(maps.Values(r.windows)), window)
 }
 
-// play lets a window play, in place of another. It reports whether that one is open.
-func (r *referee) play(window string) bool {
+// play lets a window play, in place of another, or (polite) only if none does. It reports whether that one is open.
+func (r *referee) play(window string, polite bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.joined(window) {
 		return false
 	}
-	r.player = window
+	if r.player == "" || !polite {
+		r.player = window
+	}
 	return true
 }
 

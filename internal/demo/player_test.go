@@ -65,6 +65,9 @@ func TestOneWindowPlays(t *testing.T) {
 	if control(`{"action":"play","window":"3"}`) != http.StatusConflict || control(`{"action":"play"}`) != http.StatusConflict {
 		t.Fatal("a window plays that is not open")
 	}
+	if control(`{"action":"play","window":"2","polite":true}`) != http.StatusConflict || first() != "1" {
+		t.Fatal("a window that looks on takes the game from the one that plays")
+	}
 	if control(`{"action":"play","window":"2"}`) != http.StatusNoContent {
 		t.Fatal("the second window may not play")
 	}

@@ -305,8 +305,7 @@ function toast(message) {
 }
 
 let playing = false, player = thisWindow, vacant;
-const take = () => control({action: "play"});
-offer(take);
+offer(() => control({action: "play"}));
 
 /** Begins when it is this window that plays, and ends when it is not any more. */
 function seat(who) {
@@ -325,7 +324,8 @@ function seat(who) {
 /** The window that played is closed: this one goes on, if somebody looks at it. */
 function claim() {
   vacant = undefined;
-  if (!player && document.visibilityState === "visible") take().catch(() => {});
+  if (player || document.visibilityState !== "visible") return;
+  control({action: "play", polite: true}).catch(() => {}); // of several that look on, the first: the others are told that it plays
 }
 document.addEventListener("visibilitychange", claim);
 window.addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
