@@ -325,6 +325,9 @@ func TestEndOfAForgottenSessionIsLate(t *testing.T) {
 				<-time.After(100 * time.Millisecond)
 				go func() {
 					<-time.After(50 * time.Millisecond)
+					if _, err := inner.Get(t.Context(), "session/"+ana.conn.Session()); !errors.Is(err, store.ErrNotFound) {
+						t.Error("she is not forgotten:", err)
+					}
 					if err := ana.back(two); err != nil {
 						t.Error(err)
 					}
