@@ -304,3 +304,48 @@ func TestNodesForgetWhatOthersHad(t *testing.T) {
 		}
 	})
 }
+
+// A session has let go on one node, and its page came back to another, which was busy with the resource all the while. The page is not told of what was before.
+func TestWhoCameBackIsNotToldWhatWasBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := mem.New()
+		slow := &unhurried{Store: inner, wait: map[string]time.Duration{}}
+		st := &faulty{Store: slow}
+		one, two := open(t, inner, editlock.Config{}), open(t, st, editlock.Config{})
+		settle()
+		ana, ben, eva := newPage(t, one, "1", "Ana"), newPage(t, two, "2", "Ben"), newPage(t, two, "3", "Eva")
+		ana.ask(doc)
+		fence := ana.holds(doc)
+		ana.ask("article/9")                                                                      // so that her session goes on
+		if _, err := ben.conn.Acquire(t.Context(), editlock.Request{Resource: doc}); err != nil { // those who look on are to be told of it
+			t.Fatal(err)
+		}
+		st.fail(func(ctx context.Context, batch []store.Group) ([]store.Result, error) {
+			st.fail(nil)
+			if _, err := ana.conn.Release(t.Context(), doc, fence, ""); err != nil {
+				t.Error(err)
+			}
+			slow.mu.Lock()
+			slow.wait["session/"+eva.conn.Session()] = 500 * time.Millisecond // read again, since the write fails
+			slow.mu.Unlock()
+			return inner.Apply(ctx, batch)
+		})
+		go eva.conn.Acquire(t.Context(), editlock.Request{Resource: doc})
+		settle()
+		ana.cut()
+		conn, err := two.Connect(t.Context(), editlock.Connect{
+			User: ana.user, Resume: &editlock.Resume{Session: ana.conn.Session(), Epoch: ana.epoch}, Nonce: "a new page",
+			Notify: func(s editlock.Snapshot) {
+				if s.Resource == doc && s.Mine.Fence != 0 {
+					t.Errorf("she has released it, and is told %+v", s)
+				}
+			},
+		})
+		if err != nil || !conn.Resumed() {
+			t.Fatal(err)
+		}
+		go conn.Acquire(t.Context(), editlock.Request{Resource: doc})
+		pass(time.Second)
+		ben.holds(doc)
+	})
+}

@@ -86,7 +86,10 @@ func (r *resource) step() bool {
 		r.ops = append(left, r.ops...)
 		r.mu.Unlock()
 	}
-	if !r.news.IsZero() && time.Since(r.news) >= crowdAfter {
+	r.mu.Lock()
+	behind := r.behind()
+	r.mu.Unlock()
+	if !r.news.IsZero() && time.Since(r.news) >= crowdAfter && !behind {
 		r.contain("crowd", r.crowd)
 	}
 	return true
@@ -132,10 +135,15 @@ func (r *resource) rest() {
 	if mutant == "timers-forgotten" || !r.concerns() {
 		next = time.Time{}
 	}
-	if again := time.Now().Add(time.Second); r.unsettled || r.untold || r.failed && !next.IsZero() && next.Before(again) {
+	again := time.Now().Add(time.Second)
+	if r.unsettled || r.untold || r.failed && !next.IsZero() && next.Before(again) {
 		next = again
 	}
-	if crowd := r.news.Add(crowdAfter); !r.news.IsZero() && (next.IsZero() || crowd.Before(next)) {
+	crowd := r.news.Add(crowdAfter)
+	if r.behind() && crowd.Before(again) {
+		crowd = again
+	}
+	if !r.news.IsZero() && (next.IsZero() || crowd.Before(next)) {
 		next = crowd
 	}
 	if !next.IsZero() && r.m.ctx.Err() == nil {
@@ -143,6 +151,12 @@ func (r *resource) rest() {
 		return
 	}
 	r.forget()
+}
+
+// behind reports whether what is known here may be older than what another node has done since. It is not told to the crowd any more: one of
+// them may have come to this node after that. r.mu is held.
+func (r *resource) behind() bool {
+	return !r.m.ear.alone && (!r.known || r.heard != nil && r.heard.Rev > r.rev)
 }
 
 // concerns reports whether what becomes due by time alone is for this node to do: somebody here is told about the resource, or
