@@ -267,6 +267,9 @@ func (m *Manager) sweep() (more bool) {
 			s.over, s.since, over = true, s.pulse.Deadline, true
 		case mine:
 			more = more || s.pulse.Over(now)
+			if s.stale {
+				m.task(func() { m.restate(s) })
+			}
 		default:
 			silence, counted := silences[node]
 			if !counted || m.life.Left(silence, rev, m.cfg.TTL) > 0 {

@@ -157,3 +157,48 @@ func TestConnectionWhoseSessionIsGoneIsClosed(t *testing.T) {
 		ana.waits(doc, 1)
 	})
 }
+
+// A page came back when nothing seemed to be stored of its session; then what was stored after all, by an earlier write whose outcome nobody told,
+// is of the epoch before. The bye of the page as it was then is late, also for a node that goes by what is stored; and that is mended soon.
+func TestByeOfAnEpochThatWasStoredLateIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := mem.New()
+		st := &faulty{Store: inner}
+		one, two := open(t, st, editlock.Config{}), open(t, inner, editlock.Config{})
+		settle()
+		ana := newPage(t, one, "1", "Ana")
+		id := ana.conn.Session()
+		var late []store.Group
+		st.fail(func(ctx context.Context, batch []store.Group) ([]store.Result, error) {
+			switch {
+			case strings.HasPrefix(batch[0][0].Key, "node/"):
+				return inner.Apply(ctx, batch)
+			case late == nil:
+				late = batch
+				return nil, store.ErrUnknown
+			}
+			return nil, store.ErrUnavailable
+		})
+		_, _ = ana.conn.Acquire(t.Context(), editlock.Request{Resource: doc})
+		ana.cut() // a reload, whose bye is under way for a while
+		if err := ana.back(one); err != nil || ana.conn.Session() != id || ana.epoch != 2 {
+			t.Fatal(err, ana.epoch)
+		}
+		st.fail(nil)
+		if results, err := inner.Apply(t.Context(), late); err != nil || results[0].Err != nil {
+			t.Fatal(results, err)
+		}
+		if err := two.Bye(t.Context(), id, 1); err != nil {
+			t.Fatal(err)
+		}
+		pass(4 * time.Second)
+		if rec, err := inner.Get(t.Context(), "session/"+id); err != nil || strings.Contains(string(rec.Data), "bye") || !strings.Contains(string(rec.Data), `"epoch":2`) {
+			t.Errorf("what is stored is of before: %s, %v", rec.Data, err)
+		}
+		ana.ask(doc)
+		settle()
+		ana.holds(doc)
+		pass(20 * time.Second)
+		ana.holds(doc)
+	})
+}

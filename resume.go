@@ -147,7 +147,7 @@ func (m *Manager) attach(ctx context.Context, s *session, c Connect, nonce strin
 	s.mu.Lock()
 	s.unheard = s.unheard || s.node != next.node && mutant != "resumed-unheard"
 	s.pulse, s.over = m.came(s.node, s.pulse, time.Now()), false
-	s.user, s.node, s.epoch, s.nonce, s.rev = c.User, next.node, epoch, nonce, rev
+	s.user, s.node, s.epoch, s.nonce, s.rev, s.stale = c.User, next.node, epoch, nonce, rev, false
 	if next.node != m.nodeID() { // this node was reborn meanwhile: others count that life
 		s.mu.Unlock()
 		return true, nil
@@ -227,4 +227,31 @@ func (c *Conn) recall(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// restate stores a session of this node as it is, when something of before is stored: others go by that, should this node die.
+func (m *Manager) restate(s *session) {
+	select {
+	case s.record <- struct{}{}:
+	default:
+		return // its record is being swapped; the next sweep comes by
+	}
+	defer func() { <-s.record }()
+	s.mu.Lock()
+	op := store.Op{Key: s.key(), Expect: s.rev, Data: s.encode()}
+	stale := s.stale && s.rev != 0 && s.node == m.nodeID()
+	s.mu.Unlock()
+	if !stale {
+		return
+	}
+	rev, err := m.write(store.Group{op})
+	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnknown) {
+		_ = m.reread(m.ctx, s)
+	}
+	if err != nil {
+		return // the next sweep tries again
+	}
+	s.mu.Lock()
+	s.rev, s.stale = rev, false
+	s.mu.Unlock()
 }

@@ -38,6 +38,7 @@ type session struct {
 	claimed *claim // nil: there was none
 	unheard bool   // it came from another node: what names it has to be heard before it is told what it has
 	unnamed bool   // no record named it when dropOthers looked
+	stale   bool   // what is stored is of an earlier epoch
 
 	pulse lease.Pulse // of a session of this node, as long as its node is this one
 	over  bool        // its time is over; only a resume changes that
@@ -160,7 +161,7 @@ func (s *session) take(m *Manager, got *session) (old *Conn, why error) {
 	switch {
 	case !here:
 		s.pulse.Left = got.pulse.Left
-	case got.pulse.Left:
+	case got.pulse.Left && got.epoch >= s.epoch: // else its page has come back since
 		s.pulse = m.life.ByeSeen(s.pulse, now) // another node was told
 	}
 	if old = s.conn; old != nil && (!here || got.epoch > old.epoch) {
@@ -179,7 +180,7 @@ func (s *session) take(m *Manager, got *session) (old *Conn, why error) {
 	}
 	s.unheard = s.unheard || s.node != got.node && mutant != "resumed-unheard"
 	s.node, s.rev = got.node, got.rev
-	if got.epoch >= s.epoch { // it never goes back: a resume may have come when nothing seemed to be stored
+	if s.stale = got.epoch < s.epoch; !s.stale { // it never goes back: a resume may have come when nothing seemed to be stored
 		s.epoch, s.nonce = got.epoch, got.nonce
 	}
 	return old, why
